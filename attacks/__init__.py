@@ -1,0 +1,1 @@
+"""Attacks, one plugin per file; found through the entry points ``clipdefense.attacks``."""

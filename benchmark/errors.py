@@ -1,0 +1,33 @@
+"""Errors that reach a user as one sentence: what is wrong, with which thing, and the remedy."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ClipdefenseError(Exception):
+    """A failure with a sentence for the user; the command line prints it and exits with ``exit_code``."""
+
+    exit_code = 1
+
+
+class UserError(ClipdefenseError):
+    """The user's own input is at fault: an unknown name, a wrong type, a missing file."""
+
+    exit_code = 2
+
+
+class Diverged(ClipdefenseError):
+    """Training or weight arithmetic produced a number that is not finite."""
+
+
+class ResourceNotDeclared(ClipdefenseError):
+    """A plugin reached for a resource that it did not declare in ``needs``."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The tail of an "unknown name" sentence: the nearest known name, or all of them."""
+    choices = sorted(known)
+    near = get_close_matches(name, choices, n=1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known: {', '.join(choices)}" if choices else "none is installed"

@@ -1,0 +1,138 @@
+"""Zero-shot predictions of a model on clean and triggered images, and the metrics that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.errors import Diverged, UserError
+from benchmark.metrics import Predictions, Rates, rates
+from benchmark.models import Clip
+from benchmark.pixels import to_float
+from benchmark.poisoning import routes_of, stamp
+from benchmark.training import autocast
+from benchmark.types import Attack, ImageSource, Pairs, Prompted
+
+_BATCH = 500
+_MATERIALISE_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True)
+class Triggered:
+    """Images that get the trigger of one attack as they are read; quantised to 8 bit like stored ones."""
+
+    base: ImageSource
+    ids: Tensor
+    attack: Attack
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        return stamp(self.attack, self.base[rows], self.ids[rows])
+
+
+def materialised(source: ImageSource, image_size: int) -> ImageSource:
+    """The source in memory where it fits into 2 GiB, so that every point meets it without stamping again."""
+    if len(source) * 3 * image_size**2 > _MATERIALISE_BYTES:
+        return source
+    rows = torch.arange(len(source)).split(_BATCH)
+    return torch.cat([source[chunk] for chunk in rows])
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One split of one data set under one attack, ready to be put to many models."""
+
+    pairs: Pairs
+    templates: tuple[str, ...]
+    attack: Attack
+    triggered: tuple[ImageSource, ...]
+
+    @classmethod
+    def of(cls, attack: Attack, pairs: Pairs, templates: Sequence[str], image_size: int) -> Probe:
+        """Stamps the images of every route once.
+
+        Raises:
+            UserError: a target is not a class of the data set, or the pairs have no labels.
+        """
+        if pairs.labels is None:
+            raise UserError(f"dataset '{pairs.dataset}' has no labels; accuracy cannot be measured on it")
+        for route in routes_of(attack):
+            if route.target not in pairs.class_names:
+                raise UserError(
+                    f"dataset '{pairs.dataset}' has no class '{route.target}' for the attack's target; "
+                    f"its classes: {', '.join(pairs.class_names[:12])}"
+                )
+        sources = tuple(
+            materialised(Triggered(pairs.images, pairs.ids, route), image_size) for route in routes_of(attack)
+        )
+        return cls(replace(pairs, images=materialised(pairs.images, image_size)), tuple(templates), attack, sources)
+
+    @property
+    def target_indices(self) -> tuple[int, ...]:
+        return tuple(self.pairs.class_names.index(route.target) for route in routes_of(self.attack))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A model on a probe: the headline route's predictions and metrics, and the success of every route."""
+
+    predictions: Predictions
+    metrics: Rates
+    route_success: tuple[float, ...]
+
+
+@torch.inference_mode()
+def predict(model: Clip, classifier: Tensor, images: ImageSource, precision: str = "float32") -> Tensor:
+    """Zero-shot classes (n,) of all images, on the CPU.
+
+    Raises:
+        Diverged: an embedding is not finite.
+    """
+    model.module.eval()
+    found = []
+    for rows in torch.arange(len(images)).split(_BATCH):
+        with autocast(model.device, precision):
+            logits = model.encode_images(to_float(images[rows], model.device)) @ classifier.T
+        found.append(torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), -1))
+    predictions = torch.cat(found).cpu()
+    if (predictions < 0).any():
+        raise Diverged("the model returns embeddings that are not finite; the defense destroyed it")
+    return predictions
+
+
+def measure(model: Clip, probe: Probe, precision: str = "float32") -> Measurement:
+    """Clean and triggered predictions under the model's own text tower, and all metrics.
+
+    With several routes the one of highest success is the headline.
+    """
+    names = probe.pairs.class_names
+    classifier = model.classifier(names, probe.templates)
+    prompted = classifier
+    if isinstance(probe.attack, Prompted):
+        prompted = model.classifier(names, probe.templates, probe.attack.prompt)
+    assert probe.pairs.labels is not None
+    labels = probe.pairs.labels.numpy()
+    clean = predict(model, classifier, probe.pairs.images, precision).numpy()
+    found = []
+    for target, images in zip(probe.target_indices, probe.triggered, strict=True):
+        triggered = predict(model, prompted, images, precision).numpy()
+        predictions = Predictions(labels=labels, clean=clean, triggered=triggered, target=target, classes=len(names))
+        found.append((predictions, rates(predictions)))
+    success = tuple(metrics["attack_success_rate"] for _, metrics in found)
+    headline, metrics = found[int(np.argmax(success))]
+    return Measurement(predictions=headline, metrics=metrics, route_success=success)
+
+
+def accuracy(model: Clip, pairs: Pairs, templates: Sequence[str], precision: str = "float32") -> float:
+    """Zero-shot accuracy on labelled pairs."""
+    if pairs.labels is None:
+        raise UserError(f"dataset '{pairs.dataset}' has no labels; accuracy cannot be measured on it")
+    classifier = model.classifier(pairs.class_names, templates)
+    right = predict(model, classifier, pairs.images, precision) == pairs.labels
+    return float(right.float().mean())

@@ -1,0 +1,122 @@
+"""A run folder: the plan of a matrix, and the results of its cells; all that status and report ever read.
+
+runs/MATRIX/plan.json              the cells with their resolved keys
+runs/MATRIX/results/KEY.json       one Result
+runs/MATRIX/results/KEY.npz        its per-image outcomes
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.errors import ClipdefenseError, UserError
+from benchmark.results import CellId, Outcomes, Result
+
+
+class PlannedCell(BaseModel):
+    """A cell and the keys of its stages; ``keys["measured"]`` names its result."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cell: CellId
+    keys: dict[str, str]
+    knowledge: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.keys["measured"]
+
+
+class Plan(BaseModel):
+    """What a matrix asks for, resolved."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    matrix: str
+    summary: str = ""
+    budget: float = 2.0
+    cells: tuple[PlannedCell, ...]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes through a temporary file and a rename, so that a reader sees all of it or nothing.
+
+    Raises:
+        ClipdefenseError: the disk is full or read-only.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as handle:
+            temporary = handle.name
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise ClipdefenseError(
+            f"cannot write '{path}': {error.strerror}; free space or choose another folder"
+        ) from error
+
+
+class RunFolder:
+    """Reads and writes one run folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def write_plan(self, plan: Plan) -> None:
+        write_atomically(self.path / "plan.json", plan.model_dump_json(indent=1).encode())
+
+    def plan(self) -> Plan:
+        """The plan of the last ``plan`` or ``run``.
+
+        Raises:
+            UserError: there is none, or it is damaged.
+        """
+        path = self.path / "plan.json"
+        if not path.is_file():
+            raise UserError(f"there is no run in '{self.path}'; start one with 'clipdefense run {self.path.name}'")
+        try:
+            return Plan.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise UserError(
+                f"'{path}' is not a plan of this version ({error.error_count()} errors); plan again"
+            ) from error
+
+    def write(self, result: Result, outcomes: Outcomes | None) -> None:
+        if outcomes is not None:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **outcomes.packed())  # type: ignore[arg-type]
+            write_atomically(self.path / "results" / f"{result.key}.npz", buffer.getvalue())
+        write_atomically(self.path / "results" / f"{result.key}.json", result.model_dump_json(indent=1).encode())
+
+    def result(self, key: str) -> Result | None:
+        """The result of a key, or None where it is missing or damaged."""
+        path = self.path / "results" / f"{key}.json"
+        try:
+            found = Result.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return found if found.key == key else None
+
+    def outcomes(self, key: str) -> Outcomes | None:
+        """The per-image outcomes of a key, or None where there are none."""
+        path = self.path / "results" / f"{key}.npz"
+        try:
+            with np.load(path) as arrays:
+                return Outcomes.unpacked({name: arrays[name] for name in arrays.files})
+        except (OSError, ValueError, KeyError):
+            return None

@@ -1,0 +1,186 @@
+"""The one training loop: a copy of a model, pairs, a recipe and a loss in; a snapshot after every epoch out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.architectures import Recipe
+from benchmark.data.loading import prefetched
+from benchmark.errors import Diverged
+from benchmark.losses import model_loss
+from benchmark.models import Clip
+from benchmark.pixels import mirrored, shifted, to_float
+from benchmark.progress import Progress, Silent
+from benchmark.types import Batch, Loss, Pairs
+
+Part = Literal["both", "vision", "text"]
+
+
+@dataclass
+class Meter:
+    """What training has used so far, summed over all calls that share the meter."""
+
+    steps: int = 0
+    pairs: int = 0
+    trainable: int = 0
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """bfloat16 autocast where the precision asks for it, nothing otherwise."""
+    if precision == "bfloat16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def set_training_mode(module: nn.Module, batch_norm: str) -> None:
+    """Training mode, with running statistics of BatchNorm kept where the policy is "frozen"."""
+    module.train()
+    if batch_norm == "frozen":
+        for layer in module.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+
+
+def optimiser(model: Clip, recipe: Recipe, part: Part) -> torch.optim.AdamW:
+    """AdamW over one tower or both; weight decay on matrices only."""
+    chosen = model.trainable(part)
+    names = {name for name, _ in chosen}
+    for name, parameter in model.module.named_parameters():
+        parameter.requires_grad_(name in names)
+    groups = [
+        {"params": [p for _, p in chosen if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for _, p in chosen if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True)
+
+
+def learning_rate(recipe: Recipe, step: int, total: int) -> float:
+    """Linear warm-up, then a cosine that reaches zero at the last step."""
+    warmup = min(recipe.warmup_steps, total // 10)
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / warmup
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def epoch_rows(count: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """A fresh order of all pairs, in batches; a last batch of fewer than two pairs is dropped."""
+    batches = torch.randperm(count, generator=generator).split(batch_size)
+    return [batch for batch in batches if len(batch) > 1]
+
+
+class Trainer:
+    """One training run: everything that the steps share."""
+
+    def __init__(self, model: Clip, pairs: Pairs, recipe: Recipe, *, loss: Loss, seed: int, part: Part, precision: str):
+        self.model, self.pairs, self.recipe, self.loss = model.clone(), pairs, recipe, loss
+        self.precision = precision
+        self.generator = torch.Generator().manual_seed(seed)
+        self.optimiser = optimiser(self.model, recipe, part)
+        self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        self.tokens = self.model.tokenize(pairs.captions)
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The pairs at ``rows``, still 8-bit and on the CPU."""
+        labels = None if self.pairs.labels is None else self.pairs.labels[rows]
+        return Batch(self.pairs.images[rows], self.tokens[rows], labels, self.pairs.ids[rows], rows)
+
+    def on_device(self, batch: Batch) -> Batch:
+        device = self.model.device
+        images = to_float(batch.images, device)
+        if self.recipe.shift:
+            images = shifted(images, self.recipe.shift, self.generator)
+        if self.recipe.flip:
+            images = mirrored(images, self.generator)
+        moved = [None if part is None else part.to(device, non_blocking=True) for part in batch[1:]]
+        tokens, labels, ids, rows = moved
+        assert tokens is not None and ids is not None and rows is not None
+        return Batch(images, tokens, labels, ids, rows)
+
+    def step(self, batch: Batch, rate: float) -> Tensor:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with autocast(self.model.device, self.precision):
+            loss = self.loss(self.model, batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        self.optimiser.step()
+        self.model.clamp_logit_scale()
+        return loss.detach()
+
+    def snapshot(self) -> Clip:
+        copy = self.model.clone()
+        copy.module.eval().requires_grad_(True)
+        return copy
+
+
+def train(
+    model: Clip,
+    pairs: Pairs,
+    recipe: Recipe,
+    *,
+    seed: int,
+    loss: Loss | None = None,
+    part: Part = "both",
+    precision: str = "float32",
+    meter: Meter | None = None,
+    progress: Progress | None = None,
+    description: str = "training",
+) -> Iterator[Clip]:
+    """Trains a copy of ``model`` and yields an independent snapshot in evaluation mode after every epoch.
+
+    Args:
+        model: the start; never changed.
+        pairs: what to train on, reshuffled every epoch.
+        recipe: learning rate, epochs, batch size and policies.
+        seed: fixes order and augmentation.
+        loss: maps (model, batch) to a scalar; by default the contrastive loss named by the model's recipe.
+        part: which tower's weights move.
+        precision: "float32", or "bfloat16" for autocast with float32 weights.
+        meter: counts steps and pairs.
+        progress: shows a bar.
+        description: what the bar says.
+
+    Raises:
+        Diverged: the loss of an epoch is not finite.
+    """
+    run = Trainer(model, pairs, recipe, loss=loss or model_loss(model), seed=seed, part=part, precision=precision)
+    meter = meter if meter is not None else Meter()
+    meter.trainable = max(meter.trainable, sum(p.numel() for p in run.parameters))
+    steps_per_epoch = len(epoch_rows(len(pairs), recipe.batch_size, torch.Generator()))
+    total = steps_per_epoch * recipe.epochs
+    if not total:
+        raise Diverged(f"{description}: {len(pairs)} pairs make no step; give at least two pairs and one epoch")
+    step = 0
+    with (progress or Silent()).task(description, total) as advance:
+        for epoch in range(recipe.epochs):
+            set_training_mode(run.model.module, recipe.batch_norm)
+            losses = torch.zeros((), device=run.model.device)
+            order = epoch_rows(len(pairs), recipe.batch_size, run.generator)
+            for batch in prefetched((run.batch(rows) for rows in order), run.model.device):
+                losses += run.step(run.on_device(batch), learning_rate(recipe, step, total))
+                step += 1
+                meter.steps += 1
+                meter.pairs += len(batch.rows)
+                advance(1)
+            if not math.isfinite(losses.item()):
+                raise Diverged(f"{description}: loss not finite after epoch {epoch + 1}; lower the learning rate")
+            yield run.snapshot()
+
+
+def last(snapshots: Iterator[Clip]) -> Clip:
+    """The model after the last epoch."""
+    *_, model = snapshots
+    return model
+
+
+def overridden(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe with every change that is not None applied."""
+    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})

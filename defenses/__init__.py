@@ -1,0 +1,1 @@
+"""Defenses, one plugin per file; found through the entry points ``clipdefense.defenses``."""
