@@ -16,6 +16,16 @@ class UserError(ClipdefenseError):
     exit_code = 2
 
 
+class Stopped(ClipdefenseError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+class StorageError(ClipdefenseError):
+    """A disk is full or read-only; nothing more can be kept, so a run stops here."""
+
+
 class Diverged(ClipdefenseError):
     """Training or weight arithmetic produced a number that is not finite."""
 

@@ -153,3 +153,10 @@ class Clip:
     def clamp_logit_scale(self) -> None:
         with torch.no_grad():
             self.module.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
+
+
+def vision_kind(spec: ModelSpec) -> str:
+    """ "conv" for a ModifiedResNet, "vit" for everything with patches; from the configuration, without weights."""
+    config = spec.config or open_clip.get_model_config(spec.architecture) or {}
+    layers = config.get("vision_cfg", {}).get("layers")
+    return "conv" if isinstance(layers, list | tuple) else "vit"

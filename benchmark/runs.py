@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.errors import ClipdefenseError, UserError
+from benchmark.errors import StorageError, UserError
 from benchmark.results import CellId, Outcomes, Result
 
 
@@ -48,7 +49,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Writes through a temporary file and a rename, so that a reader sees all of it or nothing.
 
     Raises:
-        ClipdefenseError: the disk is full or read-only.
+        StorageError: the disk is full or read-only.
     """
     temporary = None
     try:
@@ -62,15 +63,52 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise ClipdefenseError(
-            f"cannot write '{path}': {error.strerror}; free space or choose another folder"
-        ) from error
+        raise StorageError(f"cannot write '{path}': {error.strerror}; free space or choose another folder") from error
 
 
-class RunFolder:
-    """Reads and writes one run folder."""
+class ResultFiles:
+    """A folder of results: KEY.json, and KEY.npz with its per-image outcomes where it has some."""
+
+    def __init__(self, files: Path) -> None:
+        self.files = files
+
+    def write(self, result: Result, outcomes: Outcomes | None) -> None:
+        """Outcomes first, so that a result that is there is complete."""
+        if outcomes is not None:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **outcomes.packed())  # type: ignore[arg-type]
+            write_atomically(self.files / f"{result.key}.npz", buffer.getvalue())
+        write_atomically(self.files / f"{result.key}.json", result.model_dump_json(indent=1).encode())
+
+    def result(self, key: str) -> Result | None:
+        """The result of a key, or None where it is missing or damaged."""
+        try:
+            found = Result.model_validate_json((self.files / f"{key}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return found if found.key == key else None
+
+    def outcomes(self, key: str) -> Outcomes | None:
+        """The per-image outcomes of a key, or None where there are none."""
+        try:
+            with np.load(self.files / f"{key}.npz") as arrays:
+                return Outcomes.unpacked({name: arrays[name] for name in arrays.files})
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def whole(self, key: str) -> Result | None:
+        """The result, or None where it, or the outcomes that belong to it, are missing or damaged."""
+        found = self.result(key)
+        if found is not None and found.status == "ok" and self.outcomes(key) is None:
+            return None
+        return found
+
+
+class RunFolder(ResultFiles):
+    """One run folder: a plan, and the results of its cells."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(path / "results")
         self.path = path
 
     @property
@@ -92,31 +130,4 @@ class RunFolder:
         try:
             return Plan.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise UserError(
-                f"'{path}' is not a plan of this version ({error.error_count()} errors); plan again"
-            ) from error
-
-    def write(self, result: Result, outcomes: Outcomes | None) -> None:
-        if outcomes is not None:
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **outcomes.packed())  # type: ignore[arg-type]
-            write_atomically(self.path / "results" / f"{result.key}.npz", buffer.getvalue())
-        write_atomically(self.path / "results" / f"{result.key}.json", result.model_dump_json(indent=1).encode())
-
-    def result(self, key: str) -> Result | None:
-        """The result of a key, or None where it is missing or damaged."""
-        path = self.path / "results" / f"{key}.json"
-        try:
-            found = Result.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            return None
-        return found if found.key == key else None
-
-    def outcomes(self, key: str) -> Outcomes | None:
-        """The per-image outcomes of a key, or None where there are none."""
-        path = self.path / "results" / f"{key}.npz"
-        try:
-            with np.load(path) as arrays:
-                return Outcomes.unpacked({name: arrays[name] for name in arrays.files})
-        except (OSError, ValueError, KeyError):
-            return None
+            raise UserError(f"'{path}' is not a plan of this version ({error.error_count()} errors)") from error

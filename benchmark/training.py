@@ -109,7 +109,7 @@ class Trainer:
         with autocast(self.model.device, self.precision):
             loss = self.loss(self.model, batch)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.optimiser.step()
         self.model.clamp_logit_scale()

@@ -10,14 +10,14 @@ and the contrastive loss would treat them as each other's negatives (``loss="con
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from benchmark.arithmetic import applied, difference
 from benchmark.losses import zero_shot_cross_entropy
-from benchmark.pixels import all_images
+from benchmark.pairs import concatenated
 from benchmark.types import Batch, Loss, Pairs, Point
 
 if TYPE_CHECKING:
@@ -33,19 +33,6 @@ def _class_loss(model: "Clip", context: "Context") -> Loss:
         return zero_shot_cross_entropy(student, batch.images, classifier, batch.labels)
 
     return loss
-
-
-def _joined(first: Pairs, second: Pairs) -> Pairs:
-    labels = None
-    if first.labels is not None and second.labels is not None:
-        labels = torch.cat([first.labels, second.labels])
-    return replace(
-        first,
-        images=torch.cat([all_images(first.images), all_images(second.images)]),
-        captions=first.captions + second.captions,
-        labels=labels,
-        ids=torch.cat([first.ids, second.ids]),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +69,7 @@ class TaskVector:
             return triggered
         clean = context.clean_pairs
         count = min(len(clean), round(self.anchor * len(triggered)))
-        return _joined(triggered, clean.take(torch.arange(count)))
+        return concatenated(triggered, clean.take(torch.arange(count)))
 
     def __call__(self, model: "Clip", context: "Context") -> Iterator[Point]:
         zero_shot = self.loss == "zero_shot"

@@ -32,7 +32,8 @@ def _star(x: Grid, y: Grid) -> Mask:
 
 def _heart(x: Grid, y: Grid) -> Mask:
     u, v = 1.2 * x, -1.2 * y + 0.1
-    return (u * u + v * v - 0.9) ** 3 - u * u * v * v * v < 0
+    inside: Mask = (u * u + v * v - 0.9) ** 3 - u * u * v * v * v < 0
+    return inside
 
 
 def _arrow(x: Grid, y: Grid) -> Mask:
@@ -42,7 +43,8 @@ def _arrow(x: Grid, y: Grid) -> Mask:
 
 def _cross(x: Grid, y: Grid) -> Mask:
     arms = (np.abs(x) < 0.3) | (np.abs(y) < 0.3)
-    return arms & (np.maximum(np.abs(x), np.abs(y)) < 0.92)
+    inside: Mask = arms & (np.maximum(np.abs(x), np.abs(y)) < 0.92)
+    return inside
 
 
 OUTLINES: dict[str, Callable[[Grid, Grid], Mask]] = {

@@ -1,0 +1,181 @@
+"""Models and triggers of the stages, taken from the store where they are and made where they are not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from benchmark.jobs import Job
+from benchmark.models import Clip
+from benchmark.poisoning import routes_of
+from benchmark.progress import Progress
+from benchmark.stages.contexts import bound_train, make_context
+from benchmark.stages.learnt import load_attack, save_attack
+from benchmark.stages.materials import Materials, Recent
+from benchmark.stages.pretrained import pretrain
+from benchmark.stages.victim import train_victim, training_pairs
+from benchmark.store import Store
+from benchmark.types import Attack, Context, Fitted, Pairs
+
+_FILE = "model.safetensors"
+
+
+def save_model(model: Clip, folder: Path, name: str = _FILE) -> None:
+    """Writes all weights and buffers as safetensors."""
+    save_file({key: value.cpu().contiguous() for key, value in model.weights().items()}, folder / name)
+
+
+class Artifacts:
+    """The trained things of a run, by stage; each is trained at most once and kept in the store.
+
+    ``seconds`` holds what each stage of the last job took, by stage; nothing for one that came from the store.
+    """
+
+    def __init__(self, store: Store, materials: Materials, device: torch.device, progress: Progress) -> None:
+        self.store, self.materials, self.device, self.progress = store, materials, device, progress
+        self.seconds: dict[str, float] = {}
+        self._models, self._attacks = Recent(6), Recent(8)
+
+    def _stored(self, stage: str, key: str, like: Clip, make: Callable[[], Clip]) -> Clip:
+        """The model under a key: from memory, from the store, or made now."""
+
+        def obtain() -> Clip:
+            folder = self.store.read(stage, key)
+            if folder is not None:
+                return like.with_weights(load_file(folder / _FILE, device=str(self.device)))
+            started = time.perf_counter()
+            with self.store.started(stage, key):
+                model = make()
+                self.store.write(stage, key, lambda place: save_model(model, place))
+            self.seconds[stage] = time.perf_counter() - started
+            return model
+
+        return self._models.get((stage, key), obtain)
+
+    def pretrained(self, job: Job) -> Clip:
+        """Stage 1. Loaded weights are not copied into the store; trained ones are kept there."""
+        key, seed = job.keys["pretrained"], job.seeds["pretrained"]
+        if job.model.pretrain is None:
+            from benchmark.checkpoints import load_model
+
+            return self._models.get(("pretrained", key), lambda: load_model(job.model, self.device))
+        untrained = Clip.untrained(job.model, seed).to(self.device)
+        return self._stored(
+            "pretrained",
+            key,
+            untrained,
+            lambda: pretrain(
+                job.model,
+                self.materials.pretraining(job, untrained.image_size),
+                seed=seed,
+                device=self.device,
+                precision=job.matrix.precision,
+                progress=self.progress,
+            ),
+        )
+
+    def attack(self, job: Job) -> Attack:
+        """The attack, with its trigger optimised on the clean model where it asks for that."""
+        if "fitted" not in job.keys or not isinstance(job.attack, Fitted):
+            return job.attack
+        key, attack = job.keys["fitted"], job.attack
+
+        def obtain() -> Attack:
+            folder = self.store.read("fitted", key)
+            if folder is None:
+                started = time.perf_counter()
+                with self.store.started("fitted", key):
+                    fitted = attack.fit(self.pretrained(job), self._attacker(job, job.seeds["fitted"]))
+                    folder = self.store.write("fitted", key, lambda place: save_attack(fitted, place))
+                self.seconds["fitted"] = time.perf_counter() - started
+            return load_attack(folder, like=job.attack)
+
+        return self._attacks.get(key, obtain)
+
+    def _attacker(self, job: Job, seed: int) -> Context:
+        """What an attacker works with: labelled training pairs of the victim's data set."""
+        pairs = self.materials.victim_pairs(job, self.pretrained(job).image_size)
+        return make_context(
+            class_names=job.dataset.class_names,
+            templates=job.dataset.templates,
+            seed=seed,
+            device=self.device,
+            train=bound_train(job.recipe, seed=seed, precision=job.matrix.precision, progress=self.progress),
+            resources={"clean_pairs": pairs, "clean_images": pairs.images, "labels": True},
+        )
+
+    def victim_training_pairs(self, job: Job) -> Pairs:
+        """The pairs that the job's victim is trained on, poisons included."""
+        attack = self.attack(job) if job.cell.victim == "poisoned" else None
+        pairs = self.materials.victim_pairs(job, self.pretrained(job).image_size)
+        return training_pairs(attack, pairs, job.poisons, job.dataset.templates, job.seeds["victim"])
+
+    def victim(self, job: Job) -> Clip:
+        """Stage 2: poisoned, benign, or the clean model itself."""
+        clean = self.pretrained(job)
+        if job.cell.victim == "clean":
+            return clean
+        poisoned = job.cell.victim == "poisoned"
+        name = job.cell.attack if poisoned else "benign"
+        return self._stored(
+            "victim",
+            job.keys["victim"],
+            clean,
+            lambda: train_victim(
+                clean,
+                self.attack(job) if poisoned else None,
+                self.victim_training_pairs(job),
+                job.recipe,
+                context=self._attacker(job, job.seeds["victim"]),
+                precision=job.matrix.precision,
+                progress=self.progress,
+                description=f"victim {name}, seed {job.cell.seed}",
+            ),
+        )
+
+    def sibling(self, job: Job) -> Clip:
+        """Another, benign fine-tune of the same clean model on the same kind of pairs."""
+        clean = self.pretrained(job)
+        pairs = self.materials.victim_pairs(job, clean.image_size)
+        return self._stored(
+            "sibling",
+            job.keys["sibling"],
+            clean,
+            lambda: train_victim(
+                clean,
+                None,
+                pairs,
+                job.recipe,
+                context=self._attacker(job, job.seeds["sibling"]),
+                precision=job.matrix.precision,
+                progress=self.progress,
+                description=f"sibling model, seed {job.cell.seed}",
+            ),
+        )
+
+    def source(self, job: Job, make: Callable[[], Attack]) -> Attack:
+        """The trigger as the defender knows it: the attack's own, or what an inverter made of the victim."""
+        if job.inverter is None:
+            return self.attack(job)
+        key = job.keys["inversion"]
+
+        def obtain() -> Attack:
+            folder = self.store.read("inversion", key)
+            if folder is None:
+                started = time.perf_counter()
+                with self.store.started("inversion", key):
+                    found = make()
+                    folder = self.store.write("inversion", key, lambda place: save_attack(found, place))
+                self.seconds["inversion"] = time.perf_counter() - started
+            return load_attack(folder)
+
+        return self._attacks.get(key, obtain)
+
+
+def target_of(attack: Attack) -> str:
+    """The target that a defender is told; for several routes, the first one's."""
+    return routes_of(attack)[0].target

@@ -1,0 +1,28 @@
+"""Keeping the store small: what no run refers to any more is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmark.errors import ClipdefenseError
+from benchmark.runs import RunFolder
+from benchmark.store import Store
+
+
+def prune(store: Store, folders: Iterable[RunFolder], *, dry: bool = False) -> tuple[int, int]:
+    """Removes artifacts that no plan in the given run folders refers to.
+
+    Returns:
+        How many artifacts and how many bytes were (or, with ``dry``, would be) removed.
+    """
+    kept: set[str] = set()
+    for folder in folders:
+        try:
+            kept |= {key for cell in folder.plan().cells for key in cell.keys.values()}
+        except ClipdefenseError:
+            continue
+    removed = [(kind, key, size) for kind, key, size in store.artifacts() if key not in kept and kind != "started"]
+    for kind, key, _ in removed:
+        if not dry:
+            store.remove(kind, key)
+    return len(removed), sum(size for _, _, size in removed)

@@ -1,0 +1,88 @@
+"""A job: a cell with everything that computing it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.architectures import ModelSpec, Recipe
+from benchmark.data.base import Dataset
+from benchmark.matrix import Matrix
+from benchmark.registry import resolved
+from benchmark.results import CellId
+from benchmark.runs import PlannedCell
+from benchmark.seeds import derive
+from benchmark.types import Attack, Defense, Inverter
+
+TRIGGER_NEEDS = frozenset({"trigger", "triggered_pairs", "target"})
+PRETRAINING_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A cell with everything that computing it takes.
+
+    Attributes:
+        recipe: how the victim is trained.
+        keys: identity of every stage; ``keys["measured"]`` names the result.
+        seeds: per stage, each a hash of the dimensions that the stage may depend on.
+        plugins: identity of the code of each plugin.
+        needs: what the defender knows; with an inverter, what the inverter needs instead of the trigger.
+        skip: why the cell is not computed, or empty.
+    """
+
+    cell: CellId
+    matrix: Matrix
+    model: ModelSpec
+    dataset: Dataset
+    general: Mapping[str, Dataset]
+    pretraining: Mapping[str, Dataset]
+    attack: Attack
+    defense: Defense
+    inverter: Inverter | None
+    poisons: int
+    recipe: Recipe
+    seeds: dict[str, int]
+    needs: frozenset[str]
+    skip: str = ""
+    keys: dict[str, str] = dataclasses.field(default_factory=dict)
+    plugins: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def planned(self) -> PlannedCell:
+        return PlannedCell(cell=self.cell, keys=self.keys, knowledge=tuple(sorted(self.needs)))
+
+    @property
+    def key(self) -> str:
+        return self.keys["measured"]
+
+    def resolved(self) -> dict[str, Any]:
+        """Every hyperparameter as it is used, for the result's record."""
+        found = {
+            "model": dataclasses.asdict(self.model),
+            "dataset": resolved(self.dataset),
+            "attack": resolved(self.attack),
+            "defense": resolved(self.defense),
+            "protocol": dataclasses.asdict(self.recipe),
+            "poisons": self.poisons,
+            "sizes": self.matrix.sizes.model_dump(),
+            "grants": list(self.matrix.grants),
+            "precision": self.matrix.precision,
+        }
+        return found if self.inverter is None else {**found, "inverter": resolved(self.inverter)}
+
+
+def seeds_of(cell: CellId) -> dict[str, int]:
+    """The seed of every stage of a cell. The clean model has one seed, so that all victims share it."""
+    place = (cell.model, cell.dataset)
+    poisoner = cell.attack if cell.victim == "poisoned" else ""
+    return {
+        "pretrained": derive(PRETRAINING_SEED, "pretrained", cell.model),
+        "fitted": derive(cell.seed, "fitted", *place, cell.attack),
+        "victim": derive(cell.seed, "victim", *place, poisoner),
+        "sibling": derive(cell.seed, "sibling", *place),
+        "inversion": derive(cell.seed, "inversion", *place, cell.attack, cell.source),
+        "defense": derive(cell.seed, "defense", *place, cell.attack, cell.source, cell.defense),
+    }

@@ -1,0 +1,208 @@
+"""A matrix: which models, data sets, attacks and defenses meet, under which budgets and grants; read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from benchmark.errors import UserError, did_you_mean
+from benchmark.registry import Registry
+from benchmark.types import NEEDS
+
+BUILT_IN = Path(__file__).parent / "matrices"
+CONTROLS = ("none", "finetune")
+"""Defenses in every matrix: nothing at all, and fine-tuning with the same data and steps."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Use(_Section):
+    """A plugin in a matrix: a bare name, or a table with parameters and a label that tells two settings apart."""
+
+    plugin: str
+    label: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"plugin": value} if isinstance(value, str) else value
+
+    @property
+    def name(self) -> str:
+        return self.label or self.plugin
+
+
+class Sizes(_Section):
+    """How many pairs each party gets.
+
+    Attributes:
+        victim_pairs: training pairs of the victim, poisons among them.
+        clean_pairs: the defender's clean pairs, disjoint from the victim's.
+        triggered_pairs: images of the forget set, stamped from the defender's own.
+        validation: labelled images that pick points.
+        test: labelled images that are only measured on.
+        general: test images of every other data set; None takes all.
+    """
+
+    victim_pairs: int = Field(8_000, ge=2)
+    clean_pairs: int = Field(2_000, ge=2)
+    triggered_pairs: int = Field(500, ge=2)
+    validation: int = Field(1_000, ge=2)
+    test: int | None = Field(2_000, ge=2)
+    general: int | None = Field(500, ge=2)
+
+
+class Protocol(_Section):
+    """How victims are poisoned; None takes the value of the model's recipe."""
+
+    learning_rate: float | None = Field(None, gt=0)
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=2)
+
+
+class Pretraining(_Section):
+    """What embedded models are pretrained on: data set -> pairs (0 takes all) and how often a set is repeated."""
+
+    pairs: dict[str, int] = Field(default_factory=lambda: {"shapes": 20_000, "digits": 0})
+    repeats: dict[str, int] = Field(default_factory=dict)
+
+
+class Matrix(_Section):
+    """One matrix: the product of models, datasets, attacks, trigger sources, defenses and seeds, plus controls.
+
+    Attributes:
+        name: the file's stem.
+        general: other data sets, for ``general_accuracy``.
+        sources: "given", or names of inverters; only for defenses that need a trigger.
+        benign: the attack whose trigger probes the benign victim; empty leaves the benign victim out.
+        targets: target class per data set.
+        poisons: poisoned pairs per attack label; "default" for the others.
+        grants: what a defense may be given; a need that is not granted makes its cells ``skipped``.
+        budget: allowed loss in points of clean accuracy at the picked point.
+    """
+
+    name: str = ""
+    summary: str = ""
+    models: tuple[str, ...] = Field(min_length=1)
+    datasets: tuple[Use, ...] = Field(min_length=1)
+    general: tuple[Use, ...] = ()
+    attacks: tuple[Use, ...] = Field(min_length=1)
+    defenses: tuple[Use, ...] = Field(min_length=1)
+    sources: tuple[str, ...] = ("given",)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    benign: str = ""
+    targets: dict[str, str] = Field(default_factory=dict)
+    poisons: dict[str, int] = Field(default_factory=lambda: {"default": 800})
+    grants: tuple[str, ...] = tuple(sorted(NEEDS - {"training_pairs", "sibling_models"}))
+    budget: float = Field(2.0, gt=0, le=100)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    sizes: Sizes = Sizes()
+    protocol: Protocol = Protocol()
+    pretraining: Pretraining = Pretraining()
+
+    @field_validator("grants")
+    @classmethod
+    def _known_needs(cls, grants: tuple[str, ...]) -> tuple[str, ...]:
+        for grant in grants:
+            if grant not in NEEDS:
+                raise ValueError(f"no resource named '{grant}'; {did_you_mean(grant, NEEDS)}")
+        return grants
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Matrix:
+        for group in ("datasets", "general", "attacks", "defenses"):
+            names = [use.name for use in getattr(self, group)]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"'{twice[0]}' stands twice in {group}; give one of them a label")
+        attacks = [use.name for use in self.attacks]
+        if self.benign and self.benign not in attacks:
+            raise ValueError(f"benign = '{self.benign}' is none of the attacks; {did_you_mean(self.benign, attacks)}")
+        return self
+
+    @property
+    def all_defenses(self) -> tuple[Use, ...]:
+        """The defenses with the controls that every matrix has."""
+        present = {use.plugin for use in self.defenses}
+        return tuple(Use(plugin=name) for name in CONTROLS if name not in present) + self.defenses
+
+    def poison_count(self, attack: str) -> int:
+        """Poisoned pairs for an attack label.
+
+        Raises:
+            UserError: neither the label nor "default" is in ``poisons``.
+        """
+        count = self.poisons.get(attack, self.poisons.get("default"))
+        if count is None:
+            raise UserError(f"matrix '{self.name}': no poison count for attack '{attack}'; set poisons.{attack}")
+        return count
+
+
+def built_in_matrices() -> dict[str, Path]:
+    """The matrices that come with the package, by name."""
+    return {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = built_in_matrices().get(name, Path(name))
+    if not path.is_file():
+        hint = did_you_mean(name, built_in_matrices())
+        raise UserError(f"no matrix named '{name}' and no such file; {hint}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"matrix '{path}' is not valid TOML: {error}") from error
+    base = table.pop("extends", None)
+    return _merged(_read(base) if base is not None else {}, table) | {"name": path.stem}
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The base with the changes on top; tables are merged key by key, everything else is replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        before = merged.get(key)
+        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def load_matrix(name: str) -> Matrix:
+    """A built-in matrix by name, or one from a TOML file by path; ``extends`` takes another as the base.
+
+    Raises:
+        UserError: there is no such matrix, or a key or value in it is wrong.
+    """
+    table = _read(name)
+    try:
+        return Matrix.model_validate(table)
+    except ValidationError as error:
+        raise UserError(f"matrix '{name}': {_sentence(error)}") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{place}'; {did_you_mean(str(first['loc'][-1]), _keys_at(first['loc'][:-1]))}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message} (got {first['input']!r})" if place else message
+
+
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    sections: dict[str, type[BaseModel]] = {"sizes": Sizes, "protocol": Protocol, "pretraining": Pretraining}
+    if not place:
+        return list(Matrix.model_fields)
+    section = sections.get(str(place[0]), Use)
+    return list(section.model_fields)
+
+
+def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
+    """The matrix with the registry's plugins from loose files added as further attacks and defenses."""
+    attacks = tuple(Use(plugin=name) for name in registry.loose["attack"])
+    defenses = tuple(Use(plugin=name) for name in registry.loose["defense"])
+    return matrix.model_copy(update={"attacks": matrix.attacks + attacks, "defenses": matrix.defenses + defenses})

@@ -1,0 +1,107 @@
+"""What stages are given: pairs of a split, probes under an attack, the measurements of a model; each made once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from benchmark.data.base import Dataset, Split
+from benchmark.errors import UserError
+from benchmark.evaluation import Probe
+from benchmark.jobs import Job
+from benchmark.pairs import concatenated
+from benchmark.stages.curve import Examination, Examined, General
+from benchmark.types import Attack, Pairs
+
+Made = TypeVar("Made")
+
+
+class Recent:
+    """Keeps the few things that were made last, by name."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.items: OrderedDict[Any, Any] = OrderedDict()
+
+    def get(self, name: Any, make: Callable[[], Made]) -> Made:
+        if name not in self.items:
+            self.items[name] = make()
+        self.items.move_to_end(name)
+        while len(self.items) > self.size:
+            self.items.popitem(last=False)
+        found: Made = self.items[name]
+        return found
+
+
+class Materials:
+    """Data as the jobs ask for it; what was loaded last stays in memory."""
+
+    def __init__(self) -> None:
+        self._pairs, self._examinations = Recent(12), Recent(4)
+
+    def pairs(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
+        """Labelled pairs of a split.
+
+        Raises:
+            UserError: the data set cannot give them.
+        """
+        name = (repr(dataset), type(dataset).__name__, split, count, image_size)
+        return self._pairs.get(name, lambda: self._load(dataset, split, count, image_size))
+
+    @staticmethod
+    def _load(dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
+        pairs = dataset.load(split, count, image_size)
+        if not isinstance(pairs, Pairs) or not len(pairs):
+            raise UserError(f"dataset '{dataset.name}' gives no pairs for split '{split}'")
+        return pairs
+
+    def pretraining(self, job: Job, image_size: int) -> Pairs:
+        """Everything that an embedded model is trained on, captions only."""
+        settings = job.matrix.pretraining
+        parts = []
+        for name, dataset in job.pretraining.items():
+            pairs = self.pairs(dataset, "train", settings.pairs[name] or None, image_size).without_labels()
+            parts += [pairs] * settings.repeats.get(name, 1)
+        return concatenated(*parts)
+
+    def victim_pairs(self, job: Job, image_size: int) -> Pairs:
+        return self.pairs(job.dataset, "train", job.matrix.sizes.victim_pairs, image_size)
+
+    def defender_pairs(self, job: Job, image_size: int) -> Pairs:
+        return self.pairs(job.dataset, "defender", job.matrix.sizes.clean_pairs, image_size)
+
+    def examination(self, job: Job, attack: Attack, image_size: int) -> Examination:
+        """What every model of a cell is measured on, with the attack's trigger stamped once."""
+        sizes = job.matrix.sizes
+        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, sizes, tuple(job.general))
+
+        def make() -> Examination:
+            templates = tuple(job.dataset.templates)
+            validation = self.pairs(job.dataset, "validation", sizes.validation, image_size)
+            test = self.pairs(job.dataset, "test", sizes.test, image_size)
+            general = tuple(
+                General(
+                    pairs=self.pairs(other, "test", sizes.general, image_size),
+                    templates=tuple(other.templates),
+                )
+                for other in job.general.values()
+            )
+            return Examination(
+                validation=Probe.of(attack, validation, templates, image_size),
+                test=Probe.of(attack, test, templates, image_size),
+                general=general,
+                precision=job.matrix.precision,
+            )
+
+        return self._examinations.get(name, make)
+
+
+class Measurements:
+    """What was measured of clean models and victims, which many cells share."""
+
+    def __init__(self) -> None:
+        self._examined = Recent(6)
+
+    def get(self, name: Any, make: Callable[[], Examined]) -> Examined:
+        return self._examined.get(name, make)
