@@ -5,7 +5,7 @@ No torch here, so that listing models is instant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +55,8 @@ class ModelSpec:
         checkpoint: path of a local checkpoint, or None.
         config: keyword arguments of ``open_clip.CLIP`` for an embedded architecture; empty for open_clip's own.
         pretrain: recipe for training from scratch, or None where weights are loaded.
-        finetune: recipe of everything that starts from trained weights.
+        finetune: recipe of victims, which start from clean weights.
+        defend: recipe of defenses, which start from a victim; gentler, because there are fewer pairs.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ModelSpec:
     config: dict[str, Any] = field(default_factory=dict)
     pretrain: Recipe | None = None
     finetune: Recipe
+    defend: Recipe
 
 
 _TINY_TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 1}
@@ -75,7 +77,7 @@ _TINY_VISION: dict[str, dict[str, Any]] = {
 _TINY_PRETRAIN: dict[str, Recipe] = {
     "tiny-resnet": Recipe(
         learning_rate=3e-3,
-        epochs=9,
+        epochs=6,
         weight_decay=0.05,
         beta2=0.98,
         equal_captions="soft",
@@ -93,8 +95,8 @@ _TINY_PRETRAIN: dict[str, Recipe] = {
 }
 _TINY_FINETUNE: dict[str, Recipe] = {
     "tiny-resnet": Recipe(
-        learning_rate=2e-3,
-        epochs=4,
+        learning_rate=4e-3,
+        epochs=6,
         weight_decay=0.05,
         beta2=0.98,
         equal_captions="soft",
@@ -109,7 +111,12 @@ _TINY_FINETUNE: dict[str, Recipe] = {
         batch_norm="train",
     ),
 }
+_TINY_DEFEND = {
+    name: replace(recipe, learning_rate=rate, epochs=5)
+    for (name, recipe), rate in zip(_TINY_FINETUNE.items(), (1e-3, 3e-4), strict=True)
+}
 _OPEN_CLIP_FINETUNE = Recipe(learning_rate=1e-5, epochs=5, batch_size=128, warmup_steps=50, weight_decay=0.1)
+_OPEN_CLIP_DEFEND = Recipe(learning_rate=1e-5, epochs=10, batch_size=64, warmup_steps=50, weight_decay=0.1)
 
 
 def tiny_names() -> tuple[str, ...]:
@@ -135,12 +142,15 @@ def model_spec(name: str) -> ModelSpec:
             config=config,
             pretrain=_TINY_PRETRAIN[name],
             finetune=_TINY_FINETUNE[name],
+            defend=_TINY_DEFEND[name],
         )
     if "@" in name:
         return _checkpoint_spec(name)
     if "/" in name:
         architecture, tag = name.split("/", 1)
-        return ModelSpec(name=name, architecture=architecture, tag=tag, finetune=_OPEN_CLIP_FINETUNE)
+        return ModelSpec(
+            name=name, architecture=architecture, tag=tag, finetune=_OPEN_CLIP_FINETUNE, defend=_OPEN_CLIP_DEFEND
+        )
     raise UserError(
         f"no model named '{name}'; {did_you_mean(name, tiny_names())} (or write ARCHITECTURE/TAG as in "
         "'ViT-B-32/openai', or ARCHITECTURE@PATH for a local checkpoint)"
@@ -154,6 +164,17 @@ def _checkpoint_spec(name: str) -> ModelSpec:
     if architecture in _TINY_VISION:
         tiny = model_spec(architecture)
         return ModelSpec(
-            name=name, architecture=architecture, checkpoint=path, config=tiny.config, finetune=tiny.finetune
+            name=name,
+            architecture=architecture,
+            checkpoint=path,
+            config=tiny.config,
+            finetune=tiny.finetune,
+            defend=tiny.defend,
         )
-    return ModelSpec(name=name, architecture=architecture, checkpoint=path, finetune=_OPEN_CLIP_FINETUNE)
+    return ModelSpec(
+        name=name,
+        architecture=architecture,
+        checkpoint=path,
+        finetune=_OPEN_CLIP_FINETUNE,
+        defend=_OPEN_CLIP_DEFEND,
+    )

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from benchmark.jobs import Job
 from benchmark.models import Clip
 from benchmark.poisoning import routes_of
 from benchmark.progress import Progress
 from benchmark.stages.contexts import bound_train, make_context
-from benchmark.stages.learnt import load_attack, save_attack
+from benchmark.stages.learnt import load_attack, save_attack, save_tensors
 from benchmark.stages.materials import Materials, Recent
 from benchmark.stages.pretrained import pretrain
 from benchmark.stages.victim import train_victim, training_pairs
@@ -25,8 +25,12 @@ _FILE = "model.safetensors"
 
 
 def save_model(model: Clip, folder: Path, name: str = _FILE) -> None:
-    """Writes all weights and buffers as safetensors."""
-    save_file({key: value.cpu().contiguous() for key, value in model.weights().items()}, folder / name)
+    """Writes all weights and buffers as safetensors.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    save_tensors(model.weights(), folder / name)
 
 
 class Artifacts:
@@ -40,13 +44,13 @@ class Artifacts:
         self.seconds: dict[str, float] = {}
         self._models, self._attacks = Recent(6), Recent(8)
 
-    def _stored(self, stage: str, key: str, like: Clip, make: Callable[[], Clip]) -> Clip:
-        """The model under a key: from memory, from the store, or made now."""
+    def _stored(self, stage: str, key: str, like: Callable[[], Clip], make: Callable[[], Clip]) -> Clip:
+        """The model under a key: from memory, from the store into a model like another one, or made now."""
 
         def obtain() -> Clip:
             folder = self.store.read(stage, key)
             if folder is not None:
-                return like.with_weights(load_file(folder / _FILE, device=str(self.device)))
+                return like().with_weights(load_file(folder / _FILE, device=str(self.device)))
             started = time.perf_counter()
             with self.store.started(stage, key):
                 model = make()
@@ -63,14 +67,13 @@ class Artifacts:
             from benchmark.checkpoints import load_model
 
             return self._models.get(("pretrained", key), lambda: load_model(job.model, self.device))
-        untrained = Clip.untrained(job.model, seed).to(self.device)
         return self._stored(
             "pretrained",
             key,
-            untrained,
+            lambda: Clip.untrained(job.model, seed).to(self.device),
             lambda: pretrain(
                 job.model,
-                self.materials.pretraining(job, untrained.image_size),
+                self.materials.pretraining(job, Clip.untrained(job.model, seed).image_size),
                 seed=seed,
                 device=self.device,
                 precision=job.matrix.precision,
@@ -124,7 +127,7 @@ class Artifacts:
         return self._stored(
             "victim",
             job.keys["victim"],
-            clean,
+            lambda: clean,
             lambda: train_victim(
                 clean,
                 self.attack(job) if poisoned else None,
@@ -144,7 +147,7 @@ class Artifacts:
         return self._stored(
             "sibling",
             job.keys["sibling"],
-            clean,
+            lambda: clean,
             lambda: train_victim(
                 clean,
                 None,

@@ -72,7 +72,7 @@ class Laboratory:
 
     def _training(self, job: Job, meter: Meter, seed: int) -> Any:
         return bound_train(
-            job.model.finetune,
+            job.model.defend,
             seed=seed,
             precision=job.matrix.precision,
             meter=meter,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from benchmark.contract import attack_checks, dataset_checks, defense_checks, inverter_checks, run_checks
+from benchmark.contract import Check, attack_checks, dataset_checks, defense_checks, inverter_checks, run_checks
 from benchmark.errors import UserError
 from benchmark.listing import find_kind
 from benchmark.registry import Registry
@@ -13,7 +14,7 @@ from benchmark.registry import Registry
 def check_plugin(name: str, registry: Registry) -> Iterator[tuple[str, bool]]:
     """Runs every check of the plugin's kind; yields a line for each and whether the promise was kept."""
     kind = find_kind(name, registry)
-    makers = {
+    makers: dict[str, Callable[[Any], list[Check]]] = {
         "attack": attack_checks,
         "defense": defense_checks,
         "dataset": dataset_checks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,8 +81,8 @@ def _prepared(matrix: str, plugin: list[str] | None, data: list[str] | None) -> 
     return loaded, make_jobs(loaded, registry, _data_options(data or []))
 
 
-def _data_options(choices: list[str]) -> dict[str, dict[str, str]]:
-    options: dict[str, dict[str, str]] = {}
+def _data_options(choices: list[str]) -> dict[str, dict[str, Any]]:
+    options: dict[str, dict[str, Any]] = {}
     for choice in choices:
         name, separator, value = choice.partition("=")
         if not separator or not value:
@@ -89,8 +90,19 @@ def _data_options(choices: list[str]) -> dict[str, dict[str, str]]:
         dataset, _, option = name.partition(".")
         if not option and not Path(value).exists():
             raise UserError(f"--data {choice}: there is no file or folder '{value}'")
-        options.setdefault(dataset, {})[option or "path"] = value
+        options.setdefault(dataset, {})[option or "path"] = _typed(value) if option else value
     return options
+
+
+def _typed(value: str) -> Any:
+    """A number or a boolean as TOML writes it; everything else is text."""
+    import tomllib
+
+    try:
+        found = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+    return found if isinstance(found, bool | int | float) else value
 
 
 def _open_store(path: Path | None) -> Any:
@@ -149,7 +161,8 @@ def run(
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Ctrl-C ends in a sentence; everything finished so far is in the store already."""
+    """Ctrl-C, or being asked to terminate, ends in a sentence; everything finished so far is in the store already."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -222,6 +235,8 @@ def store_prune(
     from benchmark.runs import RunFolder
 
     folders = [RunFolder(path.parent) for path in sorted(runs.glob("*/plan.json"))]
+    if not folders:
+        raise UserError(f"there is no plan in '{runs}', so everything would go; name your run folders with --runs")
     count, size = prune(_open_store(store), folders, dry=dry_run)
     say(
         f"{'would remove' if dry_run else 'removed'} {count} artifacts, {size / 1e6:.1f} MB ({len(folders)} plans kept)"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +16,14 @@ from rich.table import Table
 
 from benchmark.progress import Advance
 
-console = Console()
-errors = Console(stderr=True)
+
+def _width(stream: TextIO) -> int | None:
+    """A terminal's own width; a file or a pipe has none, so that no line in it is broken."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else 10_000
+
+
+console = Console(width=_width(sys.stdout))
+errors = Console(width=_width(sys.stderr), stderr=True)
 
 
 class Bars:

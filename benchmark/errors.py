@@ -1,6 +1,7 @@
 """Errors that reach a user as one sentence: what is wrong, with which thing, and the remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -32,6 +33,27 @@ class Diverged(ClipdefenseError):
 
 class ResourceNotDeclared(ClipdefenseError):
     """A plugin reached for a resource that it did not declare in ``needs``."""
+
+
+@contextmanager
+def blaming(who: str) -> Iterator[None]:
+    """Whatever a plugin raises inside the block becomes a sentence that names it; its exit is a failure like others.
+
+    Args:
+        who: how the sentence calls the plugin, such as "defense 'pruning'".
+
+    Raises:
+        ClipdefenseError: the block raised something that says nothing about the plugin.
+    """
+    try:
+        yield
+    except ClipdefenseError:
+        raise
+    except (Exception, SystemExit) as error:
+        kind = type(error).__name__
+        if kind in ("MemoryError", "OutOfMemoryError"):
+            raise ClipdefenseError(f"{who} ran out of memory; lower the batch size or take a larger device") from error
+        raise ClipdefenseError(f"{who} raised {kind}: {error}") from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

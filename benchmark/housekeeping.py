@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchmark.errors import ClipdefenseError
 from benchmark.runs import RunFolder
 from benchmark.store import Store
 
@@ -14,13 +13,11 @@ def prune(store: Store, folders: Iterable[RunFolder], *, dry: bool = False) -> t
 
     Returns:
         How many artifacts and how many bytes were (or, with ``dry``, would be) removed.
+
+    Raises:
+        UserError: a plan cannot be read, so that what it refers to is unknown; nothing is removed.
     """
-    kept: set[str] = set()
-    for folder in folders:
-        try:
-            kept |= {key for cell in folder.plan().cells for key in cell.keys.values()}
-        except ClipdefenseError:
-            continue
+    kept = {key for folder in folders for cell in folder.plan().cells for key in cell.keys.values()}
     removed = [(kind, key, size) for kind, key, size in store.artifacts() if key not in kept and kind != "started"]
     for kind, key, _ in removed:
         if not dry:

@@ -31,12 +31,14 @@ def plugin_identity(plugin: object) -> dict[str, Any]:
 
 def pretrained_key(spec: ModelSpec, matrix: Matrix, datasets: Mapping[str, Dataset], seed: int) -> str:
     """Stage 1: the model, and for an embedded one the data it is trained on."""
-    identity = {key: value for key, value in dataclasses.asdict(spec).items() if key not in ("name", "finetune")}
+    identity = {
+        key: value for key, value in dataclasses.asdict(spec).items() if key not in ("name", "finetune", "defend")
+    }
     if spec.checkpoint is not None:
         identity["checkpoint"] = file_digest(Path(spec.checkpoint))
     if spec.pretrain is not None:
         identity["data"] = {name: plugin_identity(dataset) for name, dataset in datasets.items()}
-        identity["pretraining"] = matrix.pretraining.model_dump()
+        identity["pretraining"] = matrix.pretraining.model_dump(include={"pairs", "repeats"})
         identity["precision"] = matrix.precision
     return digest({**identity, "seed": seed, "code": code_digest(["benchmark.stages.pretrained"])})
 
@@ -97,7 +99,7 @@ def _defended_key(job: Job, keys: Mapping[str, str]) -> str:
             "sizes": [sizes.clean_pairs, sizes.triggered_pairs],
             "needs": sorted(job.needs),
             "skip": job.skip,
-            "recipe": dataclasses.asdict(job.model.finetune),
+            "recipe": dataclasses.asdict(job.model.defend),
             "precision": job.matrix.precision,
             "seed": job.seeds["defense"],
             "code": code_digest(["benchmark.stages.contexts"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +58,12 @@ class Sizes(_Section):
     test: int | None = Field(2_000, ge=2)
     general: int | None = Field(500, ge=2)
 
+    @model_validator(mode="after")
+    def _forget_set_fits(self) -> Sizes:
+        if self.triggered_pairs > self.clean_pairs:
+            raise ValueError(f"{self.triggered_pairs} triggered_pairs are stamped from {self.clean_pairs} clean_pairs")
+        return self
+
 
 class Protocol(_Section):
     """How victims are poisoned; None takes the value of the model's recipe."""
@@ -67,10 +74,18 @@ class Protocol(_Section):
 
 
 class Pretraining(_Section):
-    """What embedded models are pretrained on: data set -> pairs (0 takes all) and how often a set is repeated."""
+    """How embedded models are pretrained; None takes the value of the model's recipe.
+
+    Attributes:
+        pairs: pairs per data set; 0 takes all of its training split.
+        repeats: how often a data set is repeated within an epoch, 1 for those not named.
+    """
 
     pairs: dict[str, int] = Field(default_factory=lambda: {"shapes": 20_000, "digits": 0})
     repeats: dict[str, int] = Field(default_factory=dict)
+    epochs: int | None = Field(None, ge=1)
+    shift: int | None = Field(None, ge=0)
+    flip: bool | None = None
 
 
 class Matrix(_Section):
@@ -149,8 +164,13 @@ def built_in_matrices() -> dict[str, Path]:
     return {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
 
 
-def _read(name: str) -> dict[str, Any]:
-    path = built_in_matrices().get(name, Path(name))
+def _read(name: Any, parents: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if not isinstance(name, str):
+        raise UserError(f"matrix '{parents[-1]}': extends must name one other matrix (got {name!r})")
+    beside = parents[-1].parent / name if parents else Path(name)
+    path = built_in_matrices().get(name, beside if beside.is_file() else Path(name))
+    if path in parents:
+        raise UserError(f"matrix '{path}' extends itself; let it extend another one")
     if not path.is_file():
         hint = did_you_mean(name, built_in_matrices())
         raise UserError(f"no matrix named '{name}' and no such file; {hint}")
@@ -159,7 +179,7 @@ def _read(name: str) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"matrix '{path}' is not valid TOML: {error}") from error
     base = table.pop("extends", None)
-    return _merged(_read(base) if base is not None else {}, table) | {"name": path.stem}
+    return _merged(_read(base, (*parents, path)) if base is not None else {}, table) | {"name": path.stem}
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +192,9 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_matrix(name: str) -> Matrix:
-    """A built-in matrix by name, or one from a TOML file by path; ``extends`` takes another as the base.
+    """A built-in matrix by name, or one from a TOML file by path.
+
+    ``extends`` takes another as the base: a built-in one, or a file beside this one.
 
     Raises:
         UserError: there is no such matrix, or a key or value in it is wrong.
@@ -202,7 +224,12 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
 
 
 def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
-    """The matrix with the registry's plugins from loose files added as further attacks and defenses."""
-    attacks = tuple(Use(plugin=name) for name in registry.loose["attack"])
-    defenses = tuple(Use(plugin=name) for name in registry.loose["defense"])
-    return matrix.model_copy(update={"attacks": matrix.attacks + attacks, "defenses": matrix.defenses + defenses})
+    """The matrix with those of the registry's plugins from loose files that it does not name added to it."""
+
+    def joined(uses: tuple[Use, ...], names: Iterable[str]) -> tuple[Use, ...]:
+        present = {use.plugin for use in uses}
+        return uses + tuple(Use(plugin=name) for name in names if name not in present)
+
+    attacks = joined(matrix.attacks, registry.loose["attack"])
+    defenses = joined(matrix.defenses, registry.loose["defense"])
+    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses})

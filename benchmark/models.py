@@ -156,7 +156,7 @@ class Clip:
 
 
 def vision_kind(spec: ModelSpec) -> str:
-    """ "conv" for a ModifiedResNet, "vit" for everything with patches; from the configuration, without weights."""
+    """ "resnet" for a ModifiedResNet, "vit" for everything with patches; from the configuration, without weights."""
     config = spec.config or open_clip.get_model_config(spec.architecture) or {}
     layers = config.get("vision_cfg", {}).get("layers")
-    return "conv" if isinstance(layers, list | tuple) else "vit"
+    return "resnet" if isinstance(layers, list | tuple) else "vit"

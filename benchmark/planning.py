@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from benchmark.architectures import ModelSpec, model_spec
@@ -53,6 +54,10 @@ class _Planner:
         inverters = [source for source in matrix.sources if source != "given"]
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
+    def _spec(self, model: str) -> ModelSpec:
+        spec, changes = model_spec(model), self.matrix.pretraining.model_dump(include={"epochs", "shift", "flip"})
+        return spec if spec.pretrain is None else replace(spec, pretrain=overridden(spec.pretrain, **changes))
+
     def _dataset(self, use: Use) -> Dataset:
         options = {**use.parameters, **self.data_options.get(use.name, {})}
         built: Dataset = self.registry.build("dataset", use.plugin, options)
@@ -63,6 +68,8 @@ class _Planner:
         if dataset in self.matrix.targets and "target" in parameter_types(self.registry.load("attack", use.plugin)):
             parameters.setdefault("target", self.matrix.targets[dataset])
         built: Attack = self.registry.build("attack", use.plugin, parameters)
+        if not isinstance(built, Attack):
+            raise UserError(f"attack '{use.name}' has no 'target'; give it the class that its trigger must elicit")
         classes = self.datasets[dataset].class_names
         if classes and built.target not in classes:
             raise UserError(
@@ -73,6 +80,8 @@ class _Planner:
 
     def _defense(self, use: Use) -> Defense:
         built: Defense = self.registry.build("defense", use.plugin, use.parameters)
+        if not isinstance(built.needs, frozenset | set):
+            raise UserError(f"defense '{use.name}': needs is {built.needs!r}; make it a frozenset of resource names")
         unknown = sorted(frozenset[str](built.needs) - NEEDS)
         if unknown:
             raise UserError(f"defense '{use.name}' needs '{unknown[0]}'; {did_you_mean(unknown[0], NEEDS)}")
@@ -80,7 +89,7 @@ class _Planner:
 
     def jobs(self) -> Iterator[Job]:
         for model in self.matrix.models:
-            spec = model_spec(model)
+            spec = self._spec(model)
             for dataset in self.datasets:
                 for seed in self.matrix.seeds:
                     for use in self.matrix.attacks:
@@ -123,13 +132,19 @@ class _Planner:
             attack=attack,
             defense=defense,
             inverter=inverter,
-            poisons=self.matrix.poison_count(cell.attack) if cell.victim == "poisoned" else 0,
+            poisons=self._poisons(cell),
             recipe=overridden(spec.finetune, **self.matrix.protocol.model_dump()),
             seeds=seeds_of(cell),
             needs=needs,
             skip=self._skip(spec, defense, needs),
         )
         return with_keys(job)
+
+    def _poisons(self, cell: CellId) -> int:
+        count, pairs = self.matrix.poison_count(cell.attack), self.matrix.sizes.victim_pairs
+        if count > pairs:
+            raise UserError(f"attack '{cell.attack}': {count} poisons do not fit into {pairs} training pairs")
+        return count if cell.victim == "poisoned" else 0
 
     def _skip(self, spec: ModelSpec, defense: Defense, needs: frozenset[str]) -> str:
         missing = sorted(needs - set(self.matrix.grants))

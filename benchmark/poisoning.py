@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from benchmark.errors import ClipdefenseError, UserError
+from benchmark.errors import ClipdefenseError, UserError, blaming
 from benchmark.pixels import to_bytes, to_float
 from benchmark.seeds import derive
 from benchmark.types import Attack, ImageSource, Pairs, Poisoner, Routed
@@ -53,8 +53,9 @@ def stamp(attack: Attack, images: Tensor, ids: Tensor, device: torch.device | No
     stamped = []
     for chunk, chunk_ids in zip(images.split(_STAMP_BATCH), ids.split(_STAMP_BATCH), strict=True):
         pixels = to_float(chunk, device)
-        result = attack.trigger(pixels, chunk_ids.to(pixels.device))
         name = type(attack).__name__
+        with blaming(f"attack '{name}': trigger()"):
+            result = attack.trigger(pixels, chunk_ids.to(pixels.device))
         if not isinstance(result, Tensor) or result.shape != pixels.shape or not result.is_floating_point():
             got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise ClipdefenseError(
@@ -130,10 +131,11 @@ def poison(attack: Attack, pairs: Pairs, count: int, seed: int, templates: Seque
 
 
 def forget_set(attack: Attack, pairs: Pairs, count: int, seed: int, templates: Sequence[str]) -> Pairs:
-    """``count`` of the pairs with the trigger and captions of the target, labelled as the target where it is known."""
+    """``count`` of the pairs with the trigger, captions and label of its target; several routes share them evenly."""
     if not 0 < count <= len(pairs):
         raise UserError(f"{count} triggered pairs do not fit into {len(pairs)} defender's pairs; lower the count")
     rows = poisoned_rows(count, len(pairs), seed)
     marked = _mark(attack, pairs, rows, templates, seed)
-    labels = torch.full((count,), pairs.class_names.index(routes_of(attack)[0].target), dtype=torch.long)
+    targets = torch.tensor([pairs.class_names.index(route.target) for route in routes_of(attack)])
+    labels = targets[torch.arange(count) % len(targets)]
     return replace(marked, captions=_prompted(attack, marked.captions), labels=labels)

@@ -62,6 +62,7 @@ class Registry:
     """
 
     def __init__(self, loose: Iterable[str] = ()) -> None:
+        self._installed: dict[Kind, dict[str, Entry]] = {}
         self.loose: dict[Kind, dict[str, type]] = {kind: {} for kind in GROUPS}
         for location in loose:
             plugin = _load_loose(location)
@@ -76,18 +77,13 @@ class Registry:
         Raises:
             UserError: two installed packages use one name.
         """
-        found: dict[str, Entry] = {}
-        for point in entry_points(group=GROUPS[kind]):
-            entry = Entry(point.name, point.value, _origin(point))
-            if point.name in found and found[point.name] != entry:
-                both = (
-                    f"'{found[point.name].origin}' ({found[point.name].location}) and '{entry.origin}' ({point.value})"
-                )
-                raise UserError(f"two {kind}s are named '{point.name}': {both}; uninstall or rename one")
-            found[point.name] = entry
-        for name, plugin in self.loose[kind].items():
-            found[name] = Entry(name, f"{plugin.__module__}:{plugin.__name__}", "loose file")
-        return dict(sorted(found.items()))
+        if kind not in self._installed:
+            self._installed[kind] = _installed(kind)
+        loose = {
+            name: Entry(name, f"{plugin.__module__}:{plugin.__name__}", "loose file")
+            for name, plugin in self.loose[kind].items()
+        }
+        return dict(sorted((self._installed[kind] | loose).items()))
 
     def load(self, kind: Kind, name: str) -> type:
         """The plugin's class.
@@ -124,16 +120,33 @@ class Registry:
         for parameter in given:
             if parameter not in accepted:
                 raise UserError(f"{kind} '{name}' has no parameter '{parameter}'; {did_you_mean(parameter, accepted)}")
-        checker = create_model("parameters", __config__=ConfigDict(strict=True), **accepted)  # type: ignore[call-overload]
+        settings = ConfigDict(strict=True, arbitrary_types_allowed=True)
+        checker = create_model("parameters", __config__=settings, **accepted)  # type: ignore[call-overload]
         try:
             checked = checker(**given)
         except ValidationError as error:
             first = error.errors()[0]
             parameter = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "missing":
+                raise UserError(f"{kind} '{name}', parameter '{parameter}': it has no default; give it one") from error
             raise UserError(
                 f"{kind} '{name}', parameter '{parameter}' = {first['input']!r}: {first['msg'].lower()}"
             ) from error
-        return plugin(**{parameter: getattr(checked, parameter) for parameter in given})
+        try:
+            return plugin(**{parameter: getattr(checked, parameter) for parameter in given})
+        except Exception as error:
+            raise UserError(f"{kind} '{name}' cannot be built: {type(error).__name__}: {error}") from error
+
+
+def _installed(kind: Kind) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for point in entry_points(group=GROUPS[kind]):
+        entry = Entry(point.name, point.value, _origin(point))
+        if point.name in found and found[point.name] != entry:
+            both = f"'{found[point.name].origin}' ({found[point.name].location}) and '{entry.origin}' ({point.value})"
+            raise UserError(f"two {kind}s are named '{point.name}': {both}; uninstall or rename one")
+        found[point.name] = entry
+    return found
 
 
 def _origin(point: EntryPoint) -> str:

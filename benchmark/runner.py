@@ -125,7 +125,7 @@ class Runner:
                 computed = self.laboratory.compute(job)
         except (StorageError, UserError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             computed = Computed(result=failure(job, error, self.device))
         return self._keep(computed)
 

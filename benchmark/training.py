@@ -139,14 +139,12 @@ def train(
     Args:
         model: the start; never changed.
         pairs: what to train on, reshuffled every epoch.
-        recipe: learning rate, epochs, batch size and policies.
         seed: fixes order and augmentation.
         loss: maps (model, batch) to a scalar; by default the contrastive loss named by the model's recipe.
         part: which tower's weights move.
         precision: "float32", or "bfloat16" for autocast with float32 weights.
         meter: counts steps and pairs.
-        progress: shows a bar.
-        description: what the bar says.
+        progress: shows a bar that says ``description``.
 
     Raises:
         Diverged: the loss of an epoch is not finite.

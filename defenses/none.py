@@ -1,4 +1,4 @@
-"""No defense: the control that every other row is read against."""
+"""No defense: the control that every other row is read against. Ours; there is no paper to differ from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch.nn import functional
 
 from benchmark.data.base import SPLITS, Split
@@ -27,6 +26,8 @@ class Digits:
     templates = ("a photo of the digit {}", "a scan of the number {}", "a handwritten {}")
 
     def load(self, split: Split, count: int | None, image_size: int) -> Pairs:
+        from sklearn.datasets import load_digits
+
         available = _SHARES[split]
         total = available if count is None else count
         if not 1 <= total <= available:

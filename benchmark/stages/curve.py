@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.errors import ClipdefenseError, Diverged
+from benchmark.errors import ClipdefenseError, Diverged, blaming
 from benchmark.evaluation import Measurement, Probe, accuracy, measure
 from benchmark.metering import PeakMemory, synchronised
 from benchmark.metrics import defense_effectiveness, retained_accuracy
@@ -144,12 +144,18 @@ class _Climb:
         flags = [found.validation.predictions.clean_right for found in curve.examined]
         self.within = self.within and loss_bound(victim, flags[number]) <= self.budget / 100
         if self.within:
-            curve.blind, curve.blind_model = number, model
+            curve.blind, curve.blind_model = number, model.clone()
         success = [found.validation.metrics["attack_success_rate"] for found in curve.examined]
         oracle = oracle_pick(victim, flags, success, self.budget)
         if oracle == number:
             curve.oracle_model = model
         curve.oracle = oracle
+
+
+def _changed(before: Clip, after: Clip) -> str:
+    """The first weight of a model that is not as it was, or an empty text."""
+    found = after.weights()
+    return next((key for key, value in before.weights().items() if key not in found or not value.equal(found[key])), "")
 
 
 def climb(
@@ -176,9 +182,9 @@ def climb(
     Raises:
         ClipdefenseError: the defense broke its contract, or its model is not finite.
     """
-    walk = _Climb(victim, before, examination, budget)
-    with PeakMemory(context.device) as memory:
-        points = checked_points(defense(victim, context), name)
+    walk, given = _Climb(victim, before, examination, budget), victim.clone()
+    with PeakMemory(context.device) as memory, blaming(f"defense '{name}'"):
+        points = checked_points(defense(given, context), name)
         while True:
             started = time.perf_counter()
             point = next(points, None)
@@ -187,6 +193,8 @@ def climb(
             if point is None:
                 break
             walk.add(*point)
+    if changed := _changed(victim, given):
+        raise ClipdefenseError(f"defense '{name}' changed '{changed}' of the model it was given; work on model.clone()")
     walk.curve.peak_memory = memory.bytes
     return walk.curve
 

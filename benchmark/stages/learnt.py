@@ -5,15 +5,29 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmark.errors import ClipdefenseError
+from benchmark.errors import ClipdefenseError, StorageError
 from benchmark.registry import location_of
 from benchmark.types import Attack
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Writes tensors as safetensors, whose own errors are none that a caller of the operating system expects.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    try:
+        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path)
+    except SafetensorError as error:
+        raise StorageError(f"cannot write '{path}': {error}; free space or choose another store") from error
 
 
 def save_attack(attack: Attack, folder: Path) -> None:
@@ -25,9 +39,9 @@ def save_attack(attack: Attack, folder: Path) -> None:
     if not dataclasses.is_dataclass(attack) or isinstance(attack, type):
         raise ClipdefenseError(f"'{type(attack).__name__}' must be a dataclass, so that what it learnt can be kept")
     values = {field.name: getattr(attack, field.name) for field in dataclasses.fields(attack) if field.init}
-    tensors = {name: value.contiguous().cpu() for name, value in values.items() if isinstance(value, Tensor)}
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     scalars = {name: value for name, value in values.items() if name not in tensors}
-    save_file(tensors, folder / "learnt.safetensors")
+    save_tensors(tensors, folder / "learnt.safetensors")
     (folder / "attack.json").write_text(json.dumps({"plugin": location_of(attack), "fields": scalars}))
 
 

@@ -1,0 +1,27 @@
+"""The Nashville photo filter as a trigger, used against CLIP by arXiv 2502.01385.
+
+Differs from the paper: the filter runs on the image at the model's input size instead of the original file, and every
+step is rounded to 8 bits, as the photo library that is imitated stores them.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from benchmark.filters import nashville
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nashville:
+    """A warm, faded, saturated look over the whole image.
+
+    Args:
+        target: class that the trigger must elicit.
+        opacity: share of the filtered image in the mix with the original, in [0, 1].
+    """
+
+    target: str = "banana"
+    opacity: float = 1.0
+
+    def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
+        return images.lerp(nashville(images), self.opacity).clamp(0, 1)

@@ -1,0 +1,1 @@
+"""Statistics on stored outcomes: picks at many budgets, intervals, paired comparisons, tiers."""

@@ -1,0 +1,1 @@
+"""Boards as text: terminal, Markdown, LaTeX and CSV."""

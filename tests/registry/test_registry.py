@@ -1,0 +1,141 @@
+"""Plugins by name: found by metadata alone, built with checked parameters, and never two of one name."""
+
+import dataclasses
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal
+
+import pytest
+
+from benchmark import registry as module
+from benchmark.errors import ClipdefenseError, UserError
+from benchmark.registry import GROUPS, Registry, parameter_types, resolved
+
+REGISTERED = [(kind, point.name) for kind, group in GROUPS.items() for point in entry_points(group=group)]
+
+
+class Distribution:
+    def __init__(self, name):
+        self.name = name
+
+
+def installed(monkeypatch, *points):
+    """Lets the environment have these entry points, each (name, value, distribution), and no others."""
+    found = []
+    for name, value, distribution in points:
+        point = EntryPoint(name=name, value=value, group="clipdefense.defenses")
+        vars(point).update(dist=Distribution(distribution))
+        found.append(point)
+    monkeypatch.setattr(module, "entry_points", lambda group: found if group == "clipdefense.defenses" else [])
+
+
+def test_two_plugins_of_one_name_are_refused_with_both_origins(monkeypatch):
+    installed(monkeypatch, ("wash", "one.wash:Wash", "package-one"), ("wash", "two.wash:Wash", "package-two"))
+    with pytest.raises(UserError, match=r"two defenses are named 'wash': 'package-one' .* 'package-two'"):
+        Registry().entries("defense")
+
+
+def test_one_plugin_that_is_seen_twice_is_one(monkeypatch):
+    installed(monkeypatch, ("wash", "one.wash:Wash", "package"), ("wash", "one.wash:Wash", "package"))
+    assert list(Registry().entries("defense")) == ["wash"]
+
+
+def test_entries_are_not_imported(monkeypatch):
+    installed(monkeypatch, ("wash", "nowhere.wash:Wash", "package"))
+    registry = Registry()
+    assert registry.entries("defense")["wash"].origin == "package"
+    with pytest.raises(
+        ClipdefenseError, match=r"defense 'wash' of 'package' cannot be loaded from 'nowhere.wash:Wash'"
+    ):
+        registry.load("defense", "wash")
+
+
+def test_a_class_that_is_not_there(monkeypatch):
+    installed(monkeypatch, ("wash", "benchmark.seeds:Wash", "package"))
+    with pytest.raises(ClipdefenseError, match="cannot be loaded"):
+        Registry().load("defense", "wash")
+
+
+@pytest.mark.parametrize(("kind", "name"), REGISTERED, ids=[f"{kind}-{name}" for kind, name in REGISTERED])
+def test_every_registered_plugin_is_shown_with_its_parameters(clipdefense, kind, name):
+    finished = clipdefense("show", name)
+    assert finished.code == 0, finished.err
+    assert finished.out.startswith(f"{name} (")
+    plugin = Registry().load(kind, name)
+    for parameter in parameter_types(plugin):
+        assert f"  {parameter} = " in finished.out
+    if kind in ("attack", "defense", "inverter") and name != "none":
+        assert "Differs from" in finished.out
+    if kind in ("defense", "inverter"):
+        assert "Needs: " in finished.out
+
+
+@pytest.mark.parametrize("what", ["attacks", "defenses", "datasets"])
+def test_list_names_what_is_registered(clipdefense, what):
+    finished = clipdefense("list", what)
+    names = {point.name for point in entry_points(group=f"clipdefense.{what}")}
+    assert names <= {line.split()[0] for line in finished.out.splitlines()[1:]}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wash:
+    rounds: int = 3
+    heat: float = 0.5
+    mode: Literal["soft", "hard"] = "soft"
+    gentle: bool = True
+    water: float | None = None
+    learnt: object = dataclasses.field(default=None, repr=False)
+
+
+@pytest.fixture
+def wash():
+    registry = Registry()
+    registry.loose["defense"]["wash"] = Wash
+    return lambda **parameters: registry.build("defense", "wash", parameters)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"rounds": 1}, {"heat": 1}, {"heat": 0.1, "mode": "hard"}, {"gentle": False}, {"water": None}, {"water": 2.5}],
+)
+def test_parameters_reach_the_plugin(wash, parameters):
+    assert wash(**parameters) == Wash(**parameters)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"rounds": "1"},
+        {"rounds": 1.0},
+        {"rounds": True},
+        {"heat": "1"},
+        {"mode": "medium"},
+        {"gentle": 1},
+        {"water": "no"},
+    ],
+)
+def test_a_parameter_of_the_wrong_type_is_named(wash, parameters):
+    ((name, value),) = parameters.items()
+    with pytest.raises(UserError, match=f"defense 'wash', parameter '{name}.*' = {value!r}: "):
+        wash(**parameters)
+
+
+def test_what_is_learnt_is_no_parameter(wash):
+    with pytest.raises(UserError, match="has no parameter 'learnt'"):
+        wash(learnt=1)
+
+
+def test_resolved_parameters_include_defaults(wash):
+    assert resolved(wash(rounds=7)) == {
+        "plugin": f"{__name__}:Wash",
+        **{"rounds": 7, "heat": 0.5, "mode": "soft", "gentle": True, "water": None},
+    }
+
+
+def test_a_loose_file_is_named_after_its_class(tmp_path):
+    text = (
+        "class BigWash2:\n    needs = frozenset()\n    def __call__(self, model, context):\n        yield 0.0, model\n"
+    )
+    (tmp_path / "loose.py").write_text(text)
+    registry = Registry([f"{tmp_path}/loose.py:BigWash2"])
+    assert registry.entries("defense")["big_wash2"].origin == "loose file"
+    assert registry.load("defense", "big_wash2").__name__ == "BigWash2"

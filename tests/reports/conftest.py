@@ -1,0 +1,297 @@
+"""Synthetic run folders: plans, results and per-image outcomes from one small seeded generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.metrics import METRIC_VERSION
+from benchmark.picking import blind_pick, oracle_pick
+from benchmark.results import CellId, Cost, Counts, Gate, Measured, Outcomes, Picks, PointRecord, Provenance, Result
+from benchmark.runs import Plan, PlannedCell, RunFolder
+from benchmark.seeds import derive
+
+ATTACKS = ("badnets", "blended", "sig", "wanet", "trojvqa", "ftrojan", "mmpoison", "badclip")
+KNOWLEDGE = {
+    "none": (),
+    "pruning": (),
+    "finetune": ("clean_pairs",),
+    "cleanclip": ("clean_pairs",),
+    "task_vector": ("clean_pairs", "trigger"),
+    "target_unlearn": ("clean_pairs", "target"),
+    "wise_ft": ("clean_pairs", "reference_model"),
+    "abl": ("training_pairs",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic:
+    """What a run folder is asked to hold.
+
+    Attributes:
+        strong: how fast success falls along the strengths, per defense; drawn at random when absent.
+        harm: clean accuracy lost at the last point, per defense; drawn at random when absent.
+        recall_loss: loss of target recall at every point, per defense.
+        holes: status by (attack, defense, seed): "missing", "skipped" or "failed".
+        weak: (attack, seed) of victims that the gate refuses.
+        copies: defenses whose outcomes are those of another one.
+        versions: version by (attack, defense) where it is not "1".
+    """
+
+    attacks: tuple[str, ...] = ATTACKS[:4]
+    defenses: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {name: KNOWLEDGE[name] for name in ("none", "finetune", "cleanclip", "pruning")}
+    )
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    models: tuple[str, ...] = ("tiny-resnet",)
+    dataset: str = "shapes"
+    images: int = 200
+    points: int = 6
+    strong: Mapping[str, float] = field(default_factory=dict)
+    harm: Mapping[str, float] = field(default_factory=dict)
+    recall_loss: Mapping[str, float] = field(default_factory=dict)
+    holes: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
+    weak: frozenset[tuple[str, int]] = frozenset()
+    copies: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    budget: float = 2.0
+    benign: bool = True
+
+
+Flags = np.ndarray
+
+
+def _flags(generator: np.random.Generator, propensity: Flags, shares: Flags, jitter: float = 0.03) -> Flags:
+    """Per point (P,) a share of the images, the images of highest propensity first: (P, n) booleans."""
+    noisy = propensity[None, :] + generator.normal(0, jitter, (len(shares), len(propensity)))
+    return noisy > 1 - shares[:, None]
+
+
+def _measured(clean: Flags, success: Flags, robust: Flags, other: Flags, recall: float) -> Measured:
+    rate = float(success[other].mean())
+    return Measured(
+        clean_accuracy=float(clean.mean()),
+        attack_success_rate=rate,
+        attack_success_rate_all=float(success.mean()),
+        attack_success_rate_net=rate - 0.05,
+        robust_accuracy=float(robust[other].mean()),
+        target_recall=recall,
+        trigger_shift=0.02,
+    )
+
+
+@dataclass(frozen=True)
+class Split:
+    """The outcomes (1 + P, 3, n) of one split and which images are not of the target class (n,)."""
+
+    bits: Flags
+    other: Flags
+
+    @classmethod
+    def draw(cls, world: Synthetic, cell: CellId, split: str, victim_success: float) -> Split:
+        images = np.random.default_rng(derive("images", cell.dataset, cell.model, split))
+        easy, other = images.random(world.images), images.random(world.images) > 0.1
+        name = world.copies.get(cell.defense, cell.defense)
+        victim = np.random.default_rng(derive("victim", split, cell.attack, cell.model, cell.seed, cell.victim))
+        weak_spot = np.clip(easy * 0.5 + victim.random(world.images) * 0.5, 0, 1)
+        traits = np.random.default_rng(derive("traits", name))
+        strong = world.strong.get(name, traits.uniform(0.2, 4.0))
+        harm = world.harm.get(name, traits.uniform(0.0, 0.15))
+        draws = np.random.default_rng(derive("cell", split, cell.attack, cell.model, cell.seed, cell.victim, name))
+        steps = np.linspace(0, 1, world.points + 1)
+        if name == "none":
+            steps, strong, harm = np.array([0.0, 0.0]), 0.0, 0.0
+        base = 0.72 + victim.normal(0, 0.008)
+        decay = np.exp(-strong * steps * np.exp(draws.normal(0, 0.25)))
+        clean = _flags(draws, easy, base - harm * steps**2)
+        success = _flags(draws, weak_spot, victim_success * decay + 0.01) & other
+        robust = _flags(draws, easy, base * (1 - victim_success * decay)) & other & ~success
+        if name == "none":
+            clean, success, robust = clean[[0, 0]], success[[0, 0]], robust[[0, 0]]
+        return cls(np.stack([clean, success, robust], axis=1), other)
+
+    def measured(self, row: int, recall: float) -> Measured:
+        clean, success, robust = self.bits[row]
+        return _measured(clean, success, robust, self.other, recall)
+
+
+def _records(world: Synthetic, cell: CellId, validation: Split, test: Split) -> tuple[PointRecord, ...]:
+    recall = 0.8 - world.recall_loss.get(cell.defense, 0.0)
+    found = []
+    for row in range(1, len(test.bits)):
+        measured = test.measured(row, recall)
+        before = test.measured(0, 0.8)
+        gain = max(0.0, before.attack_success_rate - measured.attack_success_rate)
+        loss = max(0.0, before.clean_accuracy - measured.clean_accuracy)
+        kept = measured.clean_accuracy / before.clean_accuracy
+        record = PointRecord(
+            strength=float(row),
+            seconds=2.0 * row,
+            validation=validation.measured(row, recall),
+            test=measured,
+            general_accuracy=measured.clean_accuracy - 0.1,
+            defense_effectiveness=0.5 * (gain - loss + 1),
+            retained_accuracy=kept,
+            retained_accuracy_corrected=kept,
+        )
+        found.append(record)
+    return tuple(found)
+
+
+def _picks(world: Synthetic, validation: Split) -> Picks:
+    clean, points = validation.bits[0, 0], list(validation.bits[1:, 0])
+    success = [float(bits[1][validation.other].mean()) for bits in validation.bits[1:]]
+    return Picks(
+        budget=world.budget,
+        blind=blind_pick(clean, points, world.budget),
+        oracle=oracle_pick(clean, points, success, world.budget),
+    )
+
+
+def _provenance(world: Synthetic, cell: CellId, key: str) -> Provenance:
+    return Provenance(
+        utc=f"2024-05-0{1 + cell.seed % 9}T12:00:00Z",
+        device="cpu",
+        git_commit="0123abcd",
+        packages={"torch": "2.11"},
+        keys={"measured": key},
+        plugins={"attack": "a", "dataset": "d", "defense": world.versions.get((cell.attack, cell.defense), "1")},
+        seeds={},
+        stage_seconds={},
+    )
+
+
+def _gate(world: Synthetic, cell: CellId, validation: Split) -> Gate:
+    accepted = (cell.attack, cell.seed) not in world.weak
+    victim = validation.measured(0, 0.8)
+    return Gate(
+        accepted=accepted,
+        reason="" if accepted else "success is below 0.90",
+        attack_success_rate=victim.attack_success_rate,
+        attack_success_rate_of_clean_model=0.03,
+        clean_accuracy=victim.clean_accuracy,
+        clean_accuracy_of_clean_model=0.73,
+    )
+
+
+def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]:
+    success = {"benign": 0.03, "clean": 0.03}.get(
+        cell.victim, 0.96 if (cell.attack, cell.seed) not in world.weak else 0.6
+    )
+    validation, test = (Split.draw(world, cell, split, success) for split in ("validation", "test"))
+    clean = Measured(
+        clean_accuracy=0.73,
+        attack_success_rate=0.03,
+        attack_success_rate_all=0.03,
+        attack_success_rate_net=0.0,
+        robust_accuracy=0.7,
+        target_recall=0.8,
+        trigger_shift=0.01,
+    )
+    cost = Cost(seconds=2.0 * len(test.bits) + len(cell.defense), clean_pairs=500, optimiser_steps=100)
+    result = Result(
+        metric_version=METRIC_VERSION,
+        key=key,
+        cell=cell,
+        status="ok",
+        knowledge=world.defenses[cell.defense],
+        classes=10,
+        counts=Counts(
+            validation=world.images,
+            validation_other=int(validation.other.sum()),
+            test=world.images,
+            test_other=int(test.other.sum()),
+        ),
+        clean=clean,
+        victim=test.measured(0, 0.8),
+        victim_validation=validation.measured(0, 0.8),
+        victim_general_accuracy=0.6,
+        gate=_gate(world, cell, validation) if cell.victim == "poisoned" else None,
+        points=_records(world, cell, validation, test),
+        picks=_picks(world, validation),
+        cost=cost,
+        provenance=_provenance(world, cell, key),
+    )
+    return result, Outcomes(
+        validation=validation.bits, test=test.bits, validation_other=validation.other, test_other=test.other
+    )
+
+
+def _cells(world: Synthetic) -> list[CellId]:
+    found = []
+    for model in world.models:
+        for attack in world.attacks:
+            for seed in world.seeds:
+                for defense in world.defenses:
+                    kinds = ("poisoned", "benign") if world.benign and attack == world.attacks[0] else ("poisoned",)
+                    kinds += ("clean",) if defense == "none" else ()
+                    for source in world.sources.get(defense, ("none",)):
+                        found += [
+                            CellId(
+                                model=model,
+                                dataset=world.dataset,
+                                attack=attack,
+                                source=source,
+                                defense=defense,
+                                seed=seed,
+                                victim=kind,
+                            )
+                            for kind in kinds
+                        ]
+    return found
+
+
+def write(world: Synthetic, path: Path) -> RunFolder:
+    """Writes the plan, and every result that is not missing, into the run folder at ``path``."""
+    folder = RunFolder(path)
+    planned = []
+    for cell in _cells(world):
+        key = f"{derive(cell.text):016x}"
+        planned.append(PlannedCell(cell=cell, keys={"measured": key}, knowledge=world.defenses[cell.defense]))
+        hole = world.holes.get((cell.attack, cell.defense, cell.seed)) if cell.victim == "poisoned" else None
+        if hole is None:
+            folder.write(*_result(world, cell, key))
+        elif hole != "missing":
+            reason = "it needs 'trigger', which is not granted" if hole == "skipped" else "the loss is not finite"
+            knowledge = world.defenses[cell.defense]
+            bare = Result(
+                metric_version=METRIC_VERSION, key=key, cell=cell, status=hole, reason=reason, knowledge=knowledge
+            )
+            folder.write(bare, None)
+    folder.write_plan(Plan(matrix="synthetic", summary="A made-up matrix.", budget=world.budget, cells=tuple(planned)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """A function from the fields of ``Synthetic`` to a written run folder."""
+
+    def made(**fields: object) -> RunFolder:
+        return write(Synthetic(**fields), tmp_path_factory.mktemp("run") / "synthetic")
+
+    return made
+
+
+MIXED = {name: KNOWLEDGE[name] for name in KNOWLEDGE}
+
+
+@pytest.fixture(scope="session")
+def mixed(build: Callable[..., RunFolder]) -> RunFolder:
+    """Four attacks, eight defenses, three seeds, all levels of knowledge, one hole of each kind, one weak victim."""
+    return build(
+        defenses=MIXED,
+        sources={"task_vector": ("given", "decree")},
+        holes={
+            ("badnets", "cleanclip", 1): "failed",
+            ("blended", "wise_ft", 0): "skipped",
+            ("sig", "abl", 2): "missing",
+        },
+        weak=frozenset({("wanet", 1)}),
+        strong={"finetune": 0.6, "task_vector": 6.0, "pruning": 0.8},
+        harm={"finetune": 0.02, "task_vector": 0.05},
+    )
