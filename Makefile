@@ -25,7 +25,7 @@ figures: $(VENV)/.installed  ## redraw tables and figures of a finished run (MAT
 	$(BIN)/clipdefense report $(MATRIX)
 
 test: $(VENV)/.installed  ## everything the tests cover, at most 10 minutes on 2 cores
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(VENV)/.installed  ## style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -34,7 +34,7 @@ check: $(VENV)/.installed  ## style, types and the direction of imports
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed  ## speed against the bare model; prints ratios
-	$(BIN)/pytest tests/bench --benchmark-only --benchmark-columns=min,median,rounds -p no:xdist
+	$(BIN)/pytest -o addopts="--import-mode=importlib -q" tests/bench --benchmark-only --benchmark-columns=min,median,rounds -p no:xdist
 
 clean:
 	rm -rf $(VENV) runs

@@ -100,15 +100,16 @@ class Artifacts:
         return self._attacks.get(key, obtain)
 
     def _attacker(self, job: Job, seed: int) -> Context:
-        """What an attacker works with: labelled training pairs of the victim's data set."""
-        pairs = self.materials.victim_pairs(job, self.pretrained(job).image_size)
+        """What an attacker works with: labelled training pairs of the victim's data set, and the clean model."""
+        clean = self.pretrained(job)
+        pairs = self.materials.victim_pairs(job, clean.image_size)
         return make_context(
             class_names=job.dataset.class_names,
             templates=job.dataset.templates,
             seed=seed,
             device=self.device,
             train=bound_train(job.recipe, seed=seed, precision=job.matrix.precision, progress=self.progress),
-            resources={"clean_pairs": pairs, "clean_images": pairs.images, "labels": True},
+            resources={"clean_pairs": pairs, "clean_images": pairs.images, "labels": True, "reference_model": clean},
         )
 
     def victim_training_pairs(self, job: Job) -> Pairs:

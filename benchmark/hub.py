@@ -50,7 +50,7 @@ def answers(address: str, patience: float = PATIENCE) -> bool:
             heard.append(True)
         except urllib.error.URLError as error:
             heard.append(isinstance(error.reason, ssl.SSLError))
-        except (OSError, ValueError):
+        except Exception:
             heard.append(False)
 
     thread = threading.Thread(target=ask, daemon=True)

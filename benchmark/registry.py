@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, get_type_hints
 
 from benchmark.errors import ClipdefenseError, UserError, did_you_mean
@@ -177,13 +178,9 @@ def _load_loose(location: str) -> type:
 def parameter_types(plugin: type) -> dict[str, tuple[Any, Any]]:
     """Name -> (type, default) of every constructor parameter; ``...`` stands for "no default"."""
     if dataclasses.is_dataclass(plugin):
-        try:
-            hints = get_type_hints(plugin)
-        except NameError:
-            hints = {}
         fields = [field for field in dataclasses.fields(plugin) if field.init and field.repr]
         return {
-            field.name: (hints.get(field.name, Any), ... if field.default is dataclasses.MISSING else field.default)
+            field.name: (_type_of(plugin, field), ... if field.default is dataclasses.MISSING else field.default)
             for field in fields
         }
     signature = inspect.signature(plugin)
@@ -192,6 +189,15 @@ def parameter_types(plugin: type) -> dict[str, tuple[Any, Any]]:
         for name, parameter in signature.parameters.items()
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     }
+
+
+def _type_of(plugin: type, field: dataclasses.Field[Any]) -> Any:
+    """The field's type; Any where its annotation names something that only a type checker sees."""
+    annotated = SimpleNamespace(__annotations__={field.name: field.type})
+    try:
+        return get_type_hints(annotated, globalns=vars(sys.modules[plugin.__module__]))[field.name]
+    except NameError:
+        return Any
 
 
 def location_of(plugin: object) -> str:

@@ -11,6 +11,7 @@ import io
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ class ResultFiles:
         try:
             with np.load(self.files / f"{key}.npz") as arrays:
                 return Outcomes.unpacked({name: arrays[name] for name in arrays.files})
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError):
             return None
 
     def whole(self, key: str) -> Result | None:

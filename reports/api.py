@@ -20,13 +20,15 @@ class ReportFiles:
 
 
 def write_report(folder: RunFolder, *, progress: Progress | None = None) -> ReportFiles:
-    """Writes tables, and the trade-off and heat map figures, into ``folder.report``.
+    """Writes tables, and the trade-off and heat map of the first model and data set, into ``folder.report``.
+
+    ``write_figures`` draws the others, and the other figures.
 
     Raises:
         UserError: the folder has no plan, or a damaged one.
     """
     from reports.boards import boards
-    from reports.drawing import draw_all
+    from reports.drawing import draw_summary
     from reports.figures.saving import save
     from reports.frames import read
     from reports.tables.files import write_tables
@@ -34,7 +36,7 @@ def write_report(folder: RunFolder, *, progress: Progress | None = None) -> Repo
     frames = read(folder, progress)
     found = boards(frames)
     text, files = write_tables(frames, found, folder.report)
-    for drawn in draw_all(frames, found, "paper", only=("tradeoff", "heatmap")):
+    for drawn in draw_summary(frames, found):
         files += save(drawn, folder.report)
     return ReportFiles(text, files)
 

@@ -23,12 +23,11 @@ FIGURES: Mapping[str, Draw] = {
     "cost": cost.draw,
     "tiers": tiers.draw,
 }
+SUMMARY = {name: FIGURES[name] for name in ("tradeoff", "heatmap")}
 
 
-def draw_all(
-    frames: Frames, boards: Sequence[Board], style: str, only: Sequence[str] = tuple(FIGURES)
-) -> Iterator[Drawn]:
-    """The figures named in ``only``, one after the other, so that one at a time is in memory.
+def draw_all(frames: Frames, boards: Sequence[Board], style: str) -> Iterator[Drawn]:
+    """Every figure of every model and data set, one after the other, so that one at a time is in memory.
 
     Raises:
         UserError: there is no such style.
@@ -36,16 +35,27 @@ def draw_all(
     medium = style_named(style)
     views = list(_views(frames, boards, style))
     for view in views:
-        for name in only:
+        for name, draw in FIGURES.items():
             with medium.applied():
-                drawn = FIGURES[name](view)
+                drawn = draw(view)
                 if drawn is not None:
                     yield Drawn(file_name(name, view.model, view.dataset, len(views) == 1), *drawn)
 
 
+def draw_summary(frames: Frames, boards: Sequence[Board]) -> Iterator[Drawn]:
+    """The trade-off and the heat map of the plan's first model and data set, under the same names in every run."""
+    first = next(_views(frames, boards, "paper"), None)
+    for name, draw in SUMMARY.items() if first is not None else ():
+        assert first is not None
+        with first.style.applied():
+            drawn = draw(first)
+            if drawn is not None:
+                yield Drawn(name, *drawn)
+
+
 def _views(frames: Frames, boards: Sequence[Board], style: str) -> Iterator[View]:
     table, lines, known = matrix(frames), curves(frames), victims(frames)
-    for (model, dataset), cells in table.groupby(["model", "dataset"], sort=True):
+    for (model, dataset), cells in table.groupby(["model", "dataset"], sort=False):
         ours = known[(known["model"] == model) & (known["dataset"] == dataset)]
         yield View(
             model=str(model),

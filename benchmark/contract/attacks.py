@@ -54,7 +54,7 @@ def _class_names(attack: Attack) -> tuple[str, ...]:
 
 def _attacker(attack: Attack) -> tuple[Clip, Context]:
     architecture = trial.architectures_of(attack)[0]
-    needs = frozenset({"clean_pairs", "clean_images", "labels"})
+    needs = frozenset({"clean_pairs", "clean_images", "labels", "reference_model"})
     return trial.reference(architecture), trial.context(needs, architecture, _class_names(attack))
 
 

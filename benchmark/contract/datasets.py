@@ -19,7 +19,7 @@ SIZE = 32
 
 
 class NameChecks:
-    """What a data set is called, its classes and its templates."""
+    """What a data set is called, and its templates."""
 
     def __init__(self, who: str, dataset: Dataset) -> None:
         self.who, self.dataset = who, dataset
@@ -28,12 +28,6 @@ class NameChecks:
         name = self.dataset.name
         require(isinstance(name, str) and bool(name), f"{self.who}: name is {name!r}; give it one")
 
-    def class_names_are_distinct(self) -> None:
-        with blaming(self.who, "class_names"):
-            names = self.dataset.class_names
-        fits = isinstance(names, tuple) and len(names) > 1 and len(set(names)) == len(names)
-        require(fits, f"{self.who}: class_names is {names!r}; make it a tuple of two or more different names")
-
     def templates_hold_one_place(self) -> None:
         templates = self.dataset.templates
         fits = isinstance(templates, tuple) and bool(templates) and all(text.count("{}") == 1 for text in templates)
@@ -41,7 +35,7 @@ class NameChecks:
 
 
 class SplitChecks:
-    """What the splits hold."""
+    """The classes and what the splits hold; needs the data."""
 
     def __init__(self, who: str, dataset: Dataset) -> None:
         self.who, self.dataset = who, dataset
@@ -49,6 +43,12 @@ class SplitChecks:
     def _load(self, split: Split, count: int | None = COUNT) -> Pairs:
         with blaming(self.who, f"load('{split}', {count}, {SIZE})"):
             return self.dataset.load(split, count, SIZE)
+
+    def class_names_are_distinct(self) -> None:
+        with blaming(self.who, "class_names"):
+            names = self.dataset.class_names
+        fits = isinstance(names, tuple) and len(names) > 1 and len(set(names)) == len(names)
+        require(fits, f"{self.who}: class_names is {names!r}; make it a tuple of two or more different names")
 
     def splits_hold_what_was_asked_for(self) -> None:
         for split in SPLITS:
@@ -115,7 +115,12 @@ class SplitChecks:
 
 
 def dataset_checks(dataset: Dataset) -> list[Check]:
-    """Every rule that the data set must keep, on the first images of every split."""
+    """Every rule that the data set must keep, on the first images of every split.
+
+    One that says that its data is not ``at_hand`` is not asked for its classes and splits, so that nothing is fetched.
+    """
     who = called("dataset", dataset)
-    suites = [PluginChecks(who, dataset), NameChecks(who, dataset), SplitChecks(who, dataset)]
-    return governed(who, dataset, [check for suite in suites for check in checks_of(suite)])
+    suites = [PluginChecks(who, dataset), NameChecks(who, dataset)]
+    data = checks_of(SplitChecks(who, dataset))
+    found = governed(who, dataset, [check for suite in suites for check in checks_of(suite)] + data)
+    return found if getattr(dataset, "at_hand", True) else [check for check in found if check not in data]

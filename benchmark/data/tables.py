@@ -163,14 +163,14 @@ class Arrow(_Table):
     def __init__(self, folder: Path, columns: Columns, where: str) -> None:
         import datasets
 
-        shown = datasets.are_progress_bars_disabled()
+        hidden = datasets.are_progress_bars_disabled()
         datasets.disable_progress_bars()
         try:
             found = datasets.Dataset.load_from_disk(str(folder))
         except Exception as error:
             raise UserError(f"'{folder}' is no whole folder of datasets.save_to_disk: {error}") from error
         finally:
-            if not shown:
+            if not hidden:
                 datasets.enable_progress_bars()
         self._folder = folder
         super().__init__(found.column_names, found.features.to_dict(), columns, where)

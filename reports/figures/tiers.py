@@ -79,7 +79,7 @@ def _bars(axis: Axes, rows: pd.DataFrame, style: Style) -> None:
         places = rows.index[rows["rank"] == tier]
         first, last = int(places.min()), int(places.max())
         axis.vlines(104, first - 0.3, last + 0.3, color=INK, lw=style.line * 2.2)
-        where = {"va": "center", "ha": "left", "fontsize": style.small}
+        where: dict[str, Any] = {"va": "center", "ha": "left", "fontsize": style.small}
         axis.text(106, (first + last) / 2, f"{tier:.0f}", **where)
 
 

@@ -16,12 +16,14 @@ from reports.tables.layout import sections
 
 
 def write_tables(frames: Frames, boards: Sequence[Board], folder: Path) -> tuple[str, tuple[Path, ...]]:
-    """The leaderboard as text, and leaderboard.md, .csv, .tex and comparisons.csv on disk."""
-    laid_out = list(sections(boards, matrix(frames)))
+    """The leaderboard as text, and leaderboard.md, .csv, .tex, by_attack.csv and comparisons.csv on disk."""
+    by_attack = matrix(frames)
+    laid_out = list(sections(boards, by_attack))
     contents = {
         "leaderboard.md": markdown.render(frames, laid_out),
         "leaderboard.csv": leaderboard_frame(boards).to_csv(index=False),
         "leaderboard.tex": latex.render(frames, laid_out),
+        "by_attack.csv": by_attack.to_csv(index=False),
         "comparisons.csv": _tagged(boards, [board.pairs for board in boards]).to_csv(index=False),
     }
     for name, content in contents.items():

@@ -120,6 +120,16 @@ def test_a_faithful_data_set_passes_every_check():
     assert [outcome for outcome in run_checks(dataset_checks(Faithful())) if outcome.error] == []
 
 
+def test_data_that_is_elsewhere_is_not_fetched():
+    def load(self, split, count, image_size):
+        raise AssertionError("the data set was read")
+
+    elsewhere = broken(load=load, at_hand=False)
+    names = [outcome.name for outcome in run_checks(dataset_checks(elsewhere)) if not outcome.error]
+    assert "name_is_text" in names and "splits_are_disjoint" not in names
+    assert len(names) == len(dataset_checks(elsewhere)) < len(dataset_checks(Faithful()))
+
+
 def test_every_check_has_a_fault_that_it_catches():
     names = {check.name for check in dataset_checks(Faithful())}
     assert names == {name for name, _ in CASES} | RULES_OF_EVERY_PLUGIN

@@ -10,9 +10,9 @@ datasets = ["shapes"]
 attacks = ["badnets"]
 defenses = ["none", { plugin = "finetune", parameters = { epochs = 1 } }]
 targets = { shapes = "heart" }
-poisons = { default = 500 }
-sizes = { victim_pairs = 4000, clean_pairs = 500, triggered_pairs = 100, validation = 500, test = 500 }
-pretraining = { pairs = { shapes = 10_000 }, epochs = 5 }
+poisons = { default = 900 }
+sizes = { victim_pairs = 6000, clean_pairs = 500, triggered_pairs = 100, validation = 500, test = 500 }
+pretraining = { pairs = { shapes = 16_000 }, epochs = 6 }
 """
 LOOSE = '''
 import torch
@@ -60,7 +60,7 @@ PLUGINS = tuple(part for name in ("Restore", "Randomise", "Collapse") for part i
 
 @pytest.fixture(scope="module")
 def trained(call, tmp_path_factory, empty_world):
-    """A world in which a model was pretrained, poisoned and defended; takes about a minute."""
+    """A world in which a model was pretrained, poisoned and defended; takes two minutes on one core."""
     world = empty_world(tmp_path_factory.mktemp("controls"))
     world.write("trained.toml", TRAINED)
     world.write("loose.py", LOOSE)

@@ -166,7 +166,7 @@ def test_without_a_network_one_sentence_says_what_and_where(tmp_path, monkeypatc
             UserError, match=r"dataset 'owner/set', which is no folder here, is not in the local cache"
         ) as caught:
             Labelled(path="owner/set").load("train", 5, 8)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert "'owner/set' on http://127.0.0.1" in str(caught.value)
     assert "set 'path' to a local copy" in str(caught.value)
 
@@ -175,15 +175,22 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         assert not hub.answers(f"http://127.0.0.1:{silent.getsockname()[1]}", patience=0.3)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert 2 * hub.PATIENCE <= 20
 
 
 def test_a_name_that_takes_for_ever_to_resolve_is_given_up(monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
+    over = threading.Event()
+
+    def resolve(*_, **__):
+        over.wait(20)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     started = time.monotonic()
     assert not hub.answers("http://example.invalid", patience=0.3)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
+    over.set()
 
 
 def test_asking_leaves_progress_bars_as_they_were(serve, content):

@@ -74,9 +74,7 @@ def test_plugins_import_nothing_that_a_plugin_has_no_business_with(path):
 def test_plugins_neither_print_nor_read_nor_hash(path):
     found = [node.func.id for node in calls(path) if isinstance(node.func, ast.Name)]
     strays = FORBIDDEN_CALLS.intersection(found)
-    assert not strays, (
-        f"{named(path)} calls {', '.join(strays)}; remove it (hash() of a text differs between processes)"
-    )
+    assert not strays, f"{named(path)} calls {', '.join(strays)}; remove it (hash() differs between processes)"
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=named)

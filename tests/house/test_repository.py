@@ -1,5 +1,6 @@
 """The repository speaks of no machine that it was written on."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,11 +11,9 @@ MACHINE = re.compile(r"(?<![\w.:/-])/" + r"(?:work/|tmp/briefs|root/|home/\w+/)"
 
 
 def files():
-    for path in ROOT.rglob("*"):
-        folders = path.relative_to(ROOT).parts[:-1]
-        hidden = any(folder.startswith(".") and folder not in KEPT for folder in folders)
-        if path.is_file() and not hidden and not SKIPPED.intersection(folders):
-            yield path
+    for folder, inside, names in os.walk(ROOT):
+        inside[:] = [name for name in inside if name not in SKIPPED and (name[0] != "." or name in KEPT)]
+        yield from (Path(folder) / name for name in names if (Path(folder) / name).is_file())
 
 
 def text_of(path):

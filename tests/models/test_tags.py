@@ -80,7 +80,7 @@ def test_without_a_network_one_sentence_says_what_and_where(spec):
     started = time.monotonic()
     with pytest.raises(UserError, match="model 'unit-vit/plain' is not in the local cache, and 'owner/plain' on http"):
         load_model(spec("unit-vit", tag="plain"), CPU)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_offline_mode_is_obeyed(spec, monkeypatch):

@@ -102,7 +102,8 @@ class Diverges(Base):
     needs = frozenset({"clean_pairs"})
 
     def __call__(self, model, context):
-        for epoch, trained in enumerate(context.train(model, context.clean_pairs, epochs=2, learning_rate=1e30)):
+        settings = {"epochs": 2, "batch_size": 8, "learning_rate": 1e30}
+        for epoch, trained in enumerate(context.train(model, context.clean_pairs, **settings)):
             yield 1.0 + epoch, trained
 
 
