@@ -1,4 +1,4 @@
-"""An attacker who knows that the trigger's task vector will be subtracted (TBAR, arXiv 2510.14845); ours, no paper.
+"""Ours: an attacker who knows that the trigger's task vector will be subtracted (TBAR, arXiv 2510.14845).
 
 The defense fine-tunes on triggered images and walks the other way, which raises the loss on the trigger. The attacker
 takes one such step while training the victim: weights theta + r * g, with g the normalised gradient of the loss on

@@ -7,6 +7,7 @@ because importing it anew takes longer than most tests.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import multiprocessing
 import os
@@ -209,10 +210,27 @@ def call() -> Callable[..., Finished]:
     return _call
 
 
+Once = Callable[[str, Callable[[World], None]], World]
+
+
 @pytest.fixture(scope="session")
-def empty_world() -> Callable[[Path], World]:
-    """Makes a world of an empty folder."""
-    return World
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes a world that all test processes of a run share; who comes later waits for the first and takes its world."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[World], None]) -> World:
+        home, done = root / name, root / f"{name}.done"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(home, ignore_errors=True)
+                home.mkdir()
+                make(World(home))
+                done.touch()
+        return World(home)
+
+    return made
 
 
 @pytest.fixture
@@ -231,13 +249,15 @@ def clipdefense(world: World) -> Command:
 
 
 @pytest.fixture(scope="session")
-def finished_micro(tmp_path_factory: pytest.TempPathFactory) -> World:
+def finished_micro(once: Once) -> World:
     """The micro matrix, run once. Tests read it; whoever changes it asks for ``micro``, a copy."""
-    made = World(tmp_path_factory.mktemp("micro"))
-    made.matrix("micro")
-    finished = _call(made, "run", "micro.toml")
-    assert finished.code == 0, finished.err
-    return made
+
+    def make(empty: World) -> None:
+        empty.matrix("micro")
+        finished = _call(empty, "run", "micro.toml")
+        assert finished.code == 0, finished.err
+
+    return once("micro", make)
 
 
 @pytest.fixture

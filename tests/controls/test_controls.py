@@ -59,14 +59,16 @@ PLUGINS = tuple(part for name in ("Restore", "Randomise", "Collapse") for part i
 
 
 @pytest.fixture(scope="module")
-def trained(call, tmp_path_factory, empty_world):
+def trained(call, once):
     """A world in which a model was pretrained, poisoned and defended; takes two minutes on one core."""
-    world = empty_world(tmp_path_factory.mktemp("controls"))
-    world.write("trained.toml", TRAINED)
-    world.write("loose.py", LOOSE)
-    finished = call(world, "run", "trained.toml", *PLUGINS)
-    assert finished.code == 0, finished.err
-    return world
+
+    def make(empty):
+        empty.write("trained.toml", TRAINED)
+        empty.write("loose.py", LOOSE)
+        finished = call(empty, "run", "trained.toml", *PLUGINS)
+        assert finished.code == 0, finished.err
+
+    return once("controls", make)
 
 
 @pytest.fixture(scope="module")
