@@ -38,7 +38,7 @@ def victims(frames: Frames) -> pd.DataFrame:
         [ACCEPTED, WEAK, PENDING],
         NO_VICTIM,
     )
-    reason = found.pop("gate_reason").fillna("")
+    reason = found.pop("gate_reason").astype(object).fillna("")
     silent = (found["state"] == WEAK) & (reason == "")
     found["reason"] = reason.mask(silent, "no gate was recorded")
     return found.drop(columns="accepted").reset_index()

@@ -10,9 +10,9 @@ datasets = ["shapes"]
 attacks = ["badnets"]
 defenses = ["none", { plugin = "finetune", parameters = { epochs = 1 } }]
 targets = { shapes = "heart" }
-poisons = { default = 900 }
-sizes = { victim_pairs = 6000, clean_pairs = 500, triggered_pairs = 100, validation = 500, test = 500 }
-pretraining = { pairs = { shapes = 16_000 }, epochs = 6 }
+poisons = { default = 1200 }
+sizes = { victim_pairs = 8000, clean_pairs = 500, triggered_pairs = 100, validation = 500, test = 500 }
+pretraining = { pairs = { shapes = 20_000 }, epochs = 7 }
 """
 LOOSE = '''
 import torch
@@ -60,7 +60,7 @@ PLUGINS = tuple(part for name in ("Restore", "Randomise", "Collapse") for part i
 
 @pytest.fixture(scope="module")
 def trained(call, once):
-    """A world in which a model was pretrained, poisoned and defended; takes two minutes on one core."""
+    """A world in which a model was pretrained, poisoned and defended; takes three minutes on one core."""
 
     def make(empty):
         empty.write("trained.toml", TRAINED)
