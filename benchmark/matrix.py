@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from benchmark.errors import UserError, did_you_mean
 from benchmark.registry import Registry
+from benchmark.sections import Pretraining, Protocol, Section, Sizes, Use
 from benchmark.types import NEEDS
 
 BUILT_IN = Path(__file__).parent / "matrices"
@@ -18,77 +19,7 @@ CONTROLS = ("none", "finetune")
 """Defenses in every matrix: nothing at all, and fine-tuning with the same data and steps."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Use(_Section):
-    """A plugin in a matrix: a bare name, or a table with parameters and a label that tells two settings apart."""
-
-    plugin: str
-    label: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"plugin": value} if isinstance(value, str) else value
-
-    @property
-    def name(self) -> str:
-        return self.label or self.plugin
-
-
-class Sizes(_Section):
-    """How many pairs each party gets.
-
-    Attributes:
-        victim_pairs: training pairs of the victim, poisons among them.
-        clean_pairs: the defender's clean pairs, disjoint from the victim's.
-        triggered_pairs: images of the forget set, stamped from the defender's own.
-        validation: labelled images that pick points.
-        test: labelled images that are only measured on.
-        general: test images of every other data set; None takes all.
-    """
-
-    victim_pairs: int = Field(8_000, ge=2)
-    clean_pairs: int = Field(2_000, ge=2)
-    triggered_pairs: int = Field(500, ge=2)
-    validation: int = Field(1_000, ge=2)
-    test: int | None = Field(2_000, ge=2)
-    general: int | None = Field(500, ge=2)
-
-    @model_validator(mode="after")
-    def _forget_set_fits(self) -> Sizes:
-        if self.triggered_pairs > self.clean_pairs:
-            raise ValueError(f"{self.triggered_pairs} triggered_pairs are stamped from {self.clean_pairs} clean_pairs")
-        return self
-
-
-class Protocol(_Section):
-    """How victims are poisoned; None takes the value of the model's recipe."""
-
-    learning_rate: float | None = Field(None, gt=0)
-    epochs: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=2)
-
-
-class Pretraining(_Section):
-    """How embedded models are pretrained; None takes the value of the model's recipe.
-
-    Attributes:
-        pairs: pairs per data set; 0 takes all of its training split.
-        repeats: how often a data set is repeated within an epoch, 1 for those not named.
-    """
-
-    pairs: dict[str, int] = Field(default_factory=lambda: {"shapes": 20_000, "digits": 0})
-    repeats: dict[str, int] = Field(default_factory=dict)
-    epochs: int | None = Field(None, ge=1)
-    shift: int | None = Field(None, ge=0)
-    flip: bool | None = None
-
-
-class Matrix(_Section):
+class Matrix(Section):
     """One matrix: the product of models, datasets, attacks, trigger sources, defenses and seeds, plus controls.
 
     Attributes:

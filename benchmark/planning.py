@@ -11,11 +11,12 @@ from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
 from benchmark.jobs import TRIGGER_NEEDS, Job, seeds_of
 from benchmark.keys import with_keys
-from benchmark.matrix import Matrix, Use
+from benchmark.matrix import Matrix
 from benchmark.models import vision_kind
 from benchmark.registry import Registry, parameter_types
 from benchmark.results import CellId, VictimKind
 from benchmark.runs import Plan
+from benchmark.sections import Use
 from benchmark.training import overridden
 from benchmark.types import NEEDS, Attack, Defense, Inverter
 

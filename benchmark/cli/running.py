@@ -1,0 +1,105 @@
+"""Commands around a matrix: plan, run, status, report; and training an embedded model by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from benchmark.cli.options import (
+    Data,
+    Device,
+    Only,
+    Plugin,
+    Retry,
+    Runs,
+    StoreOption,
+    data_options,
+    open_store,
+    prepared,
+    run_folder,
+    stoppable,
+)
+from benchmark.errors import UserError
+
+
+def plan(
+    matrix: str, runs: Runs = Path("runs"), store: StoreOption = None, plugin: Plugin = None, data: Data = None
+) -> None:
+    """Show the cells of a matrix, the stages to train, and what is cached."""
+    from benchmark.console import console
+    from benchmark.planning import plan_of
+    from benchmark.views import plan_summary
+
+    loaded, jobs = prepared(matrix, plugin, data)
+    folder = run_folder(runs, loaded.name)
+    folder.write_plan(plan_of(loaded, jobs))
+    console.print(plan_summary(jobs, folder, open_store(store)))
+
+
+def run(
+    matrix: str,
+    only: Only = None,
+    device: Device = "auto",
+    runs: Runs = Path("runs"),
+    store: StoreOption = None,
+    plugin: Plugin = None,
+    data: Data = None,
+    retry: Retry = "",
+) -> None:
+    """Compute what is missing of a matrix; a finished matrix computes nothing."""
+    from benchmark.console import Bars, say
+    from benchmark.runner import Runner, choose_device, selected
+
+    if retry not in ("", "failed"):
+        raise UserError(f"--retry {retry}: only 'failed' can be retried")
+    loaded, jobs = prepared(matrix, plugin, data)
+    chosen, folder = selected(jobs, only or ()), run_folder(runs, loaded.name)
+    with stoppable(), Bars() as bars:
+        runner = Runner(folder, open_store(store), choose_device(device), bars)
+        counts = runner.run(loaded, jobs, chosen, retry_failed=retry == "failed", told=_tell)
+    say(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + f" in {folder.path}")
+
+
+def _tell(result: Any) -> None:
+    from benchmark.console import say
+    from benchmark.views import result_line
+
+    say(result_line(result))
+
+
+def status(matrix: str, runs: Runs = Path("runs")) -> None:
+    """Count the cells of a run by status, and name what failed and why."""
+    from benchmark.console import console
+    from benchmark.views import status_summary
+
+    console.print(status_summary(run_folder(runs, matrix)))
+
+
+def report(matrix: str, runs: Runs = Path("runs")) -> None:
+    """Write tables and figures of a run, from its results alone, and print the leaderboard."""
+    from benchmark.console import Bars, say
+    from reports.api import write_report
+
+    with Bars() as bars:
+        written = write_report(run_folder(runs, matrix), progress=bars)
+    say(written.text)
+    for path in written.files:
+        say(str(path))
+
+
+def pretrain(
+    model: str, matrix: str = "quick", device: Device = "auto", store: StoreOption = None, data: Data = None
+) -> None:
+    """Train an embedded model (or load another) as a matrix would, and keep it in the store."""
+    from benchmark.console import Bars, say
+    from benchmark.pretraining import pretrain_model
+
+    with stoppable(), Bars() as bars:
+        say(pretrain_model(model, matrix, data_options(data or []), open_store(store), device, bars))
+
+
+def register(app: typer.Typer) -> None:
+    for command in (plan, run, status, report, pretrain):
+        app.command()(command)
