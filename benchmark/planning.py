@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmark import analysing, detecting
 from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
-from benchmark.jobs import TRIGGER_NEEDS, Job, seeds_of
+from benchmark.fingerprint import file_digest
+from benchmark.jobs import TRIGGER_NEEDS, ImportedVictim, Job, seeds_of
 from benchmark.keys import with_keys
 from benchmark.matrix import Matrix
 from benchmark.models import vision_kind
 from benchmark.registry import Registry, parameter_types
 from benchmark.results import CellId, VictimKind
 from benchmark.runs import Plan
-from benchmark.sections import Use
+from benchmark.sections import Imported, Use
 from benchmark.studies import Study
 from benchmark.training import overridden
 from benchmark.types import NEEDS, Attack, Defense, Inverter
@@ -55,6 +57,7 @@ class _Planner:
         uses = {use.name: use for use in (*matrix.datasets, *matrix.general)}
         self.pretraining = {name: self._dataset(uses.get(name, Use(plugin=name))) for name in matrix.pretraining.pairs}
         inverters = [source for source in matrix.sources if source != "given"]
+        self.imported = {matrix.place_of(victim): self._imported(victim) for victim in matrix.imported}
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
     def _spec(self, model: str) -> ModelSpec:
@@ -65,6 +68,12 @@ class _Planner:
         options = {**use.parameters, **self.data_options.get(use.name, {})}
         built: Dataset = self.registry.build("dataset", use.plugin, options)
         return built
+
+    def _imported(self, victim: Imported) -> ImportedVictim:
+        path = Path(victim.checkpoint)
+        if not path.is_file():
+            raise UserError(f"matrix '{self.matrix.name}': there is no checkpoint file '{path}' to import")
+        return ImportedVictim(path=path, sha256=file_digest(path), expected=victim.expected)
 
     def _attack(self, use: Use, dataset: str) -> Attack:
         parameters = dict(use.parameters)
@@ -125,6 +134,8 @@ class _Planner:
         needs = frozenset[str](defense.needs)
         if inverter is not None:
             needs = (needs - TRIGGER_NEEDS) | frozenset[str](inverter.needs)
+        place = (cell.model, cell.dataset, cell.attack, cell.seed)
+        imported = self.imported.get(place) if cell.victim == "poisoned" else None
         job = Job(
             cell=cell,
             matrix=self.matrix,
@@ -139,7 +150,8 @@ class _Planner:
             recipe=overridden(spec.finetune, **self.matrix.protocol.model_dump()),
             seeds=seeds_of(cell),
             needs=needs,
-            skip=self._skip(spec, defense, needs),
+            imported=imported,
+            skip=self._skip(spec, defense, needs, imported),
         )
         return with_keys(job)
 
@@ -149,10 +161,12 @@ class _Planner:
             raise UserError(f"attack '{cell.attack}': {count} poisons do not fit into {pairs} training pairs")
         return count if cell.victim == "poisoned" else 0
 
-    def _skip(self, spec: ModelSpec, defense: Defense, needs: frozenset[str]) -> str:
+    def _skip(self, spec: ModelSpec, defense: Defense, needs: frozenset[str], imported: ImportedVictim | None) -> str:
         missing = sorted(needs - set(self.matrix.grants))
         if missing:
             return f"needs '{missing[0]}', which the matrix does not grant"
+        if imported is not None and "training_pairs" in needs:
+            return "needs 'training_pairs', which an imported victim does not bring"
         kinds = getattr(defense, "architectures", None)
         if kinds is not None and vision_kind(spec) not in kinds:
             return f"works on {' and '.join(sorted(kinds))} models only, and {spec.name} is {vision_kind(spec)}"

@@ -26,6 +26,7 @@ Data = Annotated[
     list[str] | None, typer.Option("--data", help="DATASET=PATH reads a data set from there; DATASET.option=value.")
 ]
 Retry = Annotated[str, typer.Option("--retry", help="'failed' computes failed cells again.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
 def registry_of(plugins: list[str] | None) -> Any:
