@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from benchmark.cli import exporting, looking, running, storing
+from benchmark.cli import cleaning, exporting, looking, running, storing
 from benchmark.errors import ClipdefenseError, UserError
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How much of a backdoor does a defense remove from a CLIP model, and what does it cost in clean ability?",
 )
-for part in (running, looking, storing, exporting):
+for part in (running, looking, storing, exporting, cleaning):
     part.register(app)
 
 
