@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import open_clip
@@ -16,18 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.architectures import ModelSpec
+from benchmark.tokenizers import tokenizer
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100, the value that OpenAI's training clamps to
 ENCODE_BATCH = 256
-
-
-@lru_cache(maxsize=8)
-def _tokenizer(architecture: str, context_length: int) -> Callable[[list[str]], Tensor]:
-    if architecture.startswith("tiny-"):
-        tokenizer: Any = open_clip.SimpleTokenizer(context_length=context_length)
-    else:
-        tokenizer = open_clip.get_tokenizer(architecture, context_length=context_length)
-    return lambda texts: tokenizer(texts)
 
 
 class Clip:
@@ -117,10 +108,10 @@ class Clip:
 
     def tokenize(self, texts: Iterable[str]) -> Tensor:
         """Texts -> tokens (B, L) int64 on the CPU; longer texts are cut."""
-        tokenizer = _tokenizer(self.spec.architecture, int(self.module.context_length))
+        tokenize = tokenizer(self.spec.architecture, int(self.module.context_length))
         listed = list(texts)
         unique = {text: row for row, text in enumerate(dict.fromkeys(listed))}
-        tokens = tokenizer(list(unique))
+        tokens = tokenize(list(unique))
         return tokens[torch.tensor([unique[text] for text in listed], dtype=torch.long)]
 
     def image_features(self, pixels: Tensor) -> Tensor:
