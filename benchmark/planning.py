@@ -9,8 +9,10 @@ from typing import Any
 
 from benchmark import analysing, detecting
 from benchmark.architectures import ModelSpec, model_spec
+from benchmark.checkpoints import known_spec
 from benchmark.data.base import Dataset
-from benchmark.errors import UserError, did_you_mean
+from benchmark.data.checked import check_templates
+from benchmark.errors import UserError, blaming, did_you_mean
 from benchmark.fingerprint import file_digest
 from benchmark.jobs import TRIGGER_NEEDS, ImportedVictim, Job, seeds_of
 from benchmark.keys import with_keys
@@ -38,11 +40,29 @@ def make_jobs(
     Raises:
         UserError: a plugin or parameter does not exist, or does not fit.
     """
+    _check_labels(matrix, registry)
     named = {use.name for use in (*matrix.datasets, *matrix.general)} | set(matrix.pretraining.pairs)
     for label in data_options or {}:
         if label not in named:
             raise UserError(f"matrix '{matrix.name}' has no dataset '{label}'; {did_you_mean(label, named)}")
     return list(_Planner(matrix, registry, data_options or {}).jobs())
+
+
+def _check_labels(matrix: Matrix, registry: Registry) -> None:
+    """A key of a table must be a label of the matrix, or a plugin's name, which may come from a matrix it extends."""
+    data = {use.name for use in (*matrix.datasets, *matrix.general)} | set(matrix.pretraining.pairs)
+    known = {
+        "poisons": {"default", *(use.name for use in matrix.attacks), *registry.entries("attack")},
+        "targets": data | set(registry.entries("dataset")),
+        "pretraining.repeats": data | set(registry.entries("dataset")),
+    }
+    tables = {"poisons": matrix.poisons, "targets": matrix.targets, "pretraining.repeats": matrix.pretraining.repeats}
+    for table, names in known.items():
+        for label in tables[table]:
+            if label not in names:
+                raise UserError(
+                    f"matrix '{matrix.name}': {table}.{label} names nothing here; {did_you_mean(label, names)}"
+                )
 
 
 def built_defense(registry: Registry, use: Use) -> Defense:
@@ -76,12 +96,17 @@ class _Planner:
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
     def _spec(self, model: str) -> ModelSpec:
-        spec, changes = model_spec(model), self.matrix.pretraining.model_dump(include={"epochs", "shift", "flip"})
+        spec, changes = (
+            known_spec(model_spec(model)),
+            self.matrix.pretraining.model_dump(include={"epochs", "shift", "flip"}),
+        )
         return spec if spec.pretrain is None else replace(spec, pretrain=overridden(spec.pretrain, **changes))
 
     def _dataset(self, use: Use) -> Dataset:
         options = {**use.parameters, **self.data_options.get(use.name, {})}
         built: Dataset = self.registry.build("dataset", use.plugin, options)
+        with blaming(f"dataset '{use.name}'"):
+            check_templates(use.name, built.templates)
         return built
 
     def _imported(self, victim: Imported) -> ImportedVictim:
@@ -95,12 +120,14 @@ class _Planner:
         if dataset in self.matrix.targets and "target" in parameter_types(self.registry.load("attack", use.plugin)):
             parameters.setdefault("target", self.matrix.targets[dataset])
         built: Attack = self.registry.build("attack", use.plugin, parameters)
-        if not isinstance(built, Attack):
+        with blaming(f"attack '{use.name}'"):
+            known, target = isinstance(built, Attack), getattr(built, "target", None)
+        if not known:
             raise UserError(f"attack '{use.name}' has no 'target'; give it the class that its trigger must elicit")
         classes = self.datasets[dataset].class_names
-        if classes and built.target not in classes:
+        if classes and target not in classes:
             raise UserError(
-                f"dataset '{dataset}' has no class '{built.target}', the target of attack '{use.name}'; set "
+                f"dataset '{dataset}' has no class '{target}', the target of attack '{use.name}'; set "
                 f"targets.{dataset} to one of: {', '.join(classes[:12])}"
             )
         return built
