@@ -163,5 +163,6 @@ def plan_of(matrix: Matrix, jobs: Iterable[Job]) -> Plan:
         matrix=matrix.name,
         summary=matrix.summary,
         budget=matrix.budget,
+        held_out=matrix.held_out,
         cells=tuple(job.planned for job in jobs),
     )

@@ -136,6 +136,7 @@ class Result(_Record):
         resolved: hyperparameters of the model, attack, defense, data and protocol as they were used.
         clean: the clean model on the test split under the same trigger.
         victim: the victim before the defense, on both splits.
+        rebound: highest test success during a short clean fine-tuning of the blind pick; None where not asked for.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -156,6 +157,7 @@ class Result(_Record):
     gate: Gate | None = None
     points: tuple[PointRecord, ...] = ()
     picks: Picks | None = None
+    rebound: float | None = None
     cost: Cost = Cost()
     provenance: Provenance | None = None
 
