@@ -164,7 +164,10 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
 
 
 def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
-    """The matrix with those of the registry's plugins from loose files that it does not name added to it."""
+    """The matrix with those of the registry's plugins from loose files that it does not name added to it.
+
+    A loose inverter is one more source of triggers.
+    """
 
     def joined(uses: tuple[Use, ...], names: Iterable[str]) -> tuple[Use, ...]:
         present = {use.plugin for use in uses}
@@ -172,4 +175,5 @@ def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
 
     attacks = joined(matrix.attacks, registry.loose["attack"])
     defenses = joined(matrix.defenses, registry.loose["defense"])
-    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses})
+    sources = matrix.sources + tuple(name for name in registry.loose["inverter"] if name not in matrix.sources)
+    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses, "sources": sources})

@@ -15,6 +15,8 @@ def split_means(values: NDArray[np.float64], blocks: Blocks, held_out: Sequence[
 
     Shape: values (M, blocks) -> (M,) each.
     """
+    if not held_out:
+        return dict.fromkeys(("dev_success", "held_out_success"), np.full(len(values), np.nan))
     held = np.array([attack in held_out for attack in blocks.attacks], dtype=np.bool_)
     return {"dev_success": _mean(values, blocks, ~held), "held_out_success": _mean(values, blocks, held)}
 
