@@ -77,7 +77,10 @@ FORGED = {
     "a better validation rate": (point("clean_accuracy", 0.99, "validation"), "(validation) at point 0 is 0.99 and"),
     "a pick that is no point": (lambda r: r["picks"].update(blind=2), "a pick lies outside of its 2 points"),
     "a pick below the victim": (lambda r: r["picks"].update(oracle=-2), "a pick lies outside of its 2 points"),
-    "a better pick": (lambda r: r["picks"].update(blind=r["picks"]["blind"] ^ 1), "and its validation outcomes give"),
+    "a better pick": (
+        lambda r: r["picks"].update(blind=(r["picks"]["blind"] + 2) % 3 - 1),
+        "and its validation outcomes give",
+    ),
     "another budget": (lambda r: r["picks"].update(budget=50.0), "at a budget of 50 points and the plan's is 2"),
     "too many others": (lambda r: r["counts"].update(test_other=61), "61 of 60 test images cannot be outside"),
     "other counts": (lambda r: r["counts"].update(validation_other=1), "its validation outcomes count"),
