@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ three of these are 0.02 at n = 1,125. It is a bound on what rounding does to sin
 training run that is chaotic.
 """
 _NEAR_A_BOUNDARY = 0.05
-_INCIDENTAL = {
+_INCIDENTAL: dict[str, Any] = {
     "provenance": True,
     "cost": True,
     "resolved": True,

@@ -88,9 +88,9 @@ def judge(stored: Result, outcomes: Outcomes | None, again: Computed) -> Verdict
     if same_numbers(stored, now) and same_outcomes(outcomes, again.outcomes):
         return Verdict(True, f"equal    {text}: every number and every image{_trained(now)}")
     elsewhere = _elsewhere(stored, now)
-    strengths = [[point.strength for point in result.points] for result in (stored, now)]
-    if len(strengths[0]) != len(strengths[1]) or not np.allclose(*strengths):
-        return Verdict(False, f"differs  {text}: strengths {strengths[0]} then and {strengths[1]} now")
+    then, here = ([point.strength for point in result.points] for result in (stored, now))
+    if len(then) != len(here) or not np.allclose(then, here):
+        return Verdict(False, f"differs  {text}: strengths {then} then and {here} now")
     largest = max(differences(stored, now), key=lambda difference: (difference.excess, difference.size))
     agrees = largest.excess <= 0 and bool(elsewhere)
     why = elsewhere or "same device and packages, so nothing may differ"
@@ -98,7 +98,7 @@ def judge(stored: Result, outcomes: Outcomes | None, again: Computed) -> Verdict
 
 
 def _words(largest: Difference) -> str:
-    return f"at most {largest.size:.4f} apart ({largest.name}; {largest.allowed:.3f} allowed)"
+    return f"{largest.size:.4f} apart at worst ({largest.name}; {largest.allowed:.3f} allowed elsewhere)"
 
 
 def _elsewhere(stored: Result, now: Result) -> str:

@@ -46,7 +46,7 @@ def across_datasets(boards: Sequence[Board]) -> list[Board]:
     ranks = pd.concat(tables).groupby(columns[:3])["rank"].agg(["min", "max", "count"])
     found = []
     for board in boards:
-        ours = ranks.loc[board.model, board.knowledge].reindex(board.rows["method"])
+        ours = ranks.reindex(pd.MultiIndex.from_product([[board.model], [board.knowledge], board.rows["method"]]))
         ours = ours.where(ours["count"] > 1)
         rows = board.rows.assign(dataset_rank_best=ours["min"].to_numpy(), dataset_rank_worst=ours["max"].to_numpy())
         found.append(replace(board, rows=rows, notes=(*board.notes, *_dataset_note(board, rows))))

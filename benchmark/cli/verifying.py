@@ -39,7 +39,10 @@ def verify(
     plugin: Plugin = None,
     data: Data = None,
 ) -> None:
-    """Compute some cells of a finished run again and compare: equal bits on the same machine, close ones elsewhere."""
+    """Compute some cells of a finished run again and compare: equal bits on the same device, close ones elsewhere.
+
+    Training may amplify what another device rounds differently; --keep-models compares the defenses alone.
+    """
     from benchmark.console import Bars, say
     from benchmark.runner import choose_device
     from benchmark.verifying import draw, verify

@@ -52,6 +52,8 @@ def read_contents(path: Path) -> Contents:
             raise UserError(f"'{path}': result '{key}' ({result.cell.text}) is not in its plan; export the run again")
         if planned[key].keys.items() - (result.provenance.keys if result.provenance else planned[key].keys).items():
             raise UserError(f"'{path}': result '{key}' ({result.cell.text}) has other keys than its plan")
+        if planned[key].knowledge != result.knowledge:
+            raise UserError(f"'{path}': result '{key}' ({result.cell.text}) knows something else than its plan says")
         for fault in faults(result, outcomes, plan.budget):
             raise UserError(f"'{path}': result '{key}' ({result.cell.text}) cannot be true: {fault}")
     return Contents(plan, results)

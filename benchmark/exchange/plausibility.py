@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.gate import judge
 from benchmark.metrics import METRIC_VERSION
 from benchmark.picking import VICTIM, blind_pick, oracle_pick
 from benchmark.results import BITS, Counts, Measured, Outcomes, Result
@@ -39,6 +40,7 @@ def faults(result: Result, outcomes: Outcomes | None, budget: float) -> Iterator
         yield from _number_faults(result, result.counts)
         yield from _outcome_faults(result, outcomes, result.counts)
         yield from _pick_faults(result, outcomes, budget)
+        yield from _gate_faults(result)
 
 
 def _origin_faults(result: Result) -> Iterator[str]:
@@ -148,3 +150,21 @@ def _pick_faults(result: Result, outcomes: Outcomes, budget: float) -> Iterator[
         expected = (blind_pick(before, after, budget), oracle_pick(before, after, success, budget))
         if (picks.blind, picks.oracle) != expected:
             yield f"its picks are {picks.blind} and {picks.oracle}, and its validation outcomes give {expected}"
+
+
+def _gate_faults(result: Result) -> Iterator[str]:
+    """A victim is accepted by its own numbers alone."""
+    gate, victim = result.gate, result.victim_validation
+    if gate is None or victim is None or result.metric_version != METRIC_VERSION:
+        return
+    if (gate.attack_success_rate, gate.clean_accuracy) != (victim.attack_success_rate, victim.clean_accuracy):
+        yield "its gate saw other rates than those of its victim"
+    seen = judge(
+        {"attack_success_rate": gate.attack_success_rate, "clean_accuracy": gate.clean_accuracy},
+        {
+            "attack_success_rate": gate.attack_success_rate_of_clean_model,
+            "clean_accuracy": gate.clean_accuracy_of_clean_model,
+        },
+    )
+    if seen.accepted != gate.accepted:
+        yield f"its victim is {'accepted' if gate.accepted else 'refused'} against the rates that its gate saw"

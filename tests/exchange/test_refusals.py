@@ -96,6 +96,12 @@ FORGED = {
     "a negative cost": (lambda r: r["cost"].update(seconds=-1.0), "its cost is below zero"),
     "an effectiveness above one": (lambda r: r["points"][0].update(defense_effectiveness=3.0), "outside of 0 to 1"),
     "a rebound above one": (change("rebound", 1.2), "rebound lies outside of 0 to 1"),
+    "an accepted victim": (
+        lambda r: r["gate"].update(accepted=not r["gate"]["accepted"]),
+        "against the rates that its",
+    ),
+    "another gate": (lambda r: r["gate"].update(attack_success_rate=0.99), "its gate saw other rates than those of"),
+    "less knowledge": (change("knowledge", []), "knows something else than its plan says"),
     "no points": (change("points", []), "it is ok and has no points"),
     "no victim": (change("victim", None), "it is ok and lacks counts, picks or what was measured"),
     "a failure with numbers": (with_gate_on, "it is failed and has numbers"),

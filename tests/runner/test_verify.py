@@ -70,7 +70,7 @@ def test_a_number_that_was_touched_is_found(micro, clipdefense):
     assert finished.code == 1
     assert finished.err.startswith("1 of 14 cells differ, computed again with the store's trained models")
     (line,) = [line for line in finished.out.splitlines() if line.startswith("differs")]
-    assert CELL in line and "0.0100 apart (clean_accuracy (test) at " in line
+    assert CELL in line and "0.0100 apart at worst (clean_accuracy (test) at " in line
     assert "same device and packages, so nothing may differ" in line
 
 
@@ -94,7 +94,7 @@ def test_close_numbers_agree_elsewhere_and_nowhere_else(stored):
     for there, why in ((elsewhere(result), "device another then"), (elsewhere(result, torch="1.0"), "torch 1.0 then")):
         verdict = judge(there, outcomes, again)
         assert verdict.agrees and verdict.line.startswith("close ")
-        assert "0.0500 apart (attack_success_rate (test) at " in verdict.line and why in verdict.line
+        assert "0.0500 apart at worst (attack_success_rate (test) at " in verdict.line and why in verdict.line
 
 
 def test_far_numbers_differ_everywhere(stored):
