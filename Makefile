@@ -23,6 +23,7 @@ leaderboard: $(VENV)/.installed  ## run a matrix (MATRIX=quick) and print its le
 
 figures: $(VENV)/.installed  ## redraw tables and figures of a finished run (MATRIX=quick)
 	$(BIN)/clipdefense report $(MATRIX)
+	$(BIN)/clipdefense figures $(MATRIX)
 
 test: $(VENV)/.installed  ## everything the tests cover, at most 10 minutes on 2 cores
 	$(BIN)/pytest -n 2 --dist worksteal

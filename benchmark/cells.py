@@ -23,7 +23,8 @@ from benchmark.seeds import derive
 from benchmark.stages.contexts import bound_train, make_context
 from benchmark.stages.curve import Curve, Examination, Examined, climb, measured_record, outcomes_of
 from benchmark.stages.materials import Materials, Measurements
-from benchmark.training import Meter
+from benchmark.stages.rebound import rebound
+from benchmark.training import Meter, overridden
 from benchmark.types import Attack, Context
 
 
@@ -68,7 +69,22 @@ class Laboratory:
             name=job.cell.defense,
         )
         result = self._result(job, untouched, before, curve, meter, examination)
+        result = result.model_copy(update={"rebound": self._rebound(job, curve, clean.image_size, examination)})
         return Computed(result=result, outcomes=outcomes_of(before, curve), curve=curve)
+
+    def _rebound(self, job: Job, curve: Curve, image_size: int, examination: Examination) -> float | None:
+        """Of the blind pick of a poisoned victim, where the matrix asks for it; no part of the defense's cost."""
+        if not job.matrix.rebound or job.cell.victim != "poisoned" or curve.blind_model is None:
+            return None
+        return rebound(
+            curve.blind_model,
+            self.materials.defender_pairs(job, image_size),
+            overridden(job.model.defend, epochs=job.matrix.rebound),
+            examination.test,
+            seed=derive(job.seeds["defense"], "rebound"),
+            precision=job.matrix.precision,
+            progress=self.progress,
+        )
 
     def _training(self, job: Job, meter: Meter, seed: int) -> Any:
         return bound_train(

@@ -71,6 +71,8 @@ class Job:
             "grants": list(self.matrix.grants),
             "precision": self.matrix.precision,
         }
+        if self.matrix.rebound:
+            found["rebound"] = self.matrix.rebound
         return found if self.inverter is None else {**found, "inverter": resolved(self.inverter)}
 
 

@@ -119,8 +119,17 @@ def _measured_key(job: Job, keys: Mapping[str, str]) -> str:
             "budget": job.matrix.budget,
             "versions": [SCHEMA_VERSION, METRIC_VERSION],
             "code": code_digest(["benchmark.stages.curve"]),
+            **_rebound_identity(job),
         }
     )
+
+
+def _rebound_identity(job: Job) -> dict[str, Any]:
+    """Nothing where it is off, so that matrices without it keep their keys."""
+    if not job.matrix.rebound:
+        return {}
+    recipe = dataclasses.asdict(job.model.defend)
+    return {"rebound": [job.matrix.rebound, recipe, code_digest(["benchmark.stages.rebound"])]}
 
 
 def with_keys(job: Job) -> Job:

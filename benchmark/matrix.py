@@ -31,6 +31,8 @@ class Matrix(Section):
         poisons: poisoned pairs per attack label; "default" for the others.
         grants: what a defense may be given; a need that is not granted makes its cells ``skipped``.
         budget: allowed loss in points of clean accuracy at the picked point.
+        held_out: labels of the attacks that score alone; defenses are tuned on the others.
+        rebound: epochs of clean fine-tuning after which the picked model is measured once more; 0 leaves it out.
     """
 
     name: str = ""
@@ -47,6 +49,8 @@ class Matrix(Section):
     poisons: dict[str, int] = Field(default_factory=lambda: {"default": 800})
     grants: tuple[str, ...] = tuple(sorted(NEEDS - {"training_pairs", "sibling_models"}))
     budget: float = Field(2.0, gt=0, le=100)
+    held_out: tuple[str, ...] = ()
+    rebound: int = Field(0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     sizes: Sizes = Sizes()
     protocol: Protocol = Protocol()
@@ -70,6 +74,11 @@ class Matrix(Section):
         attacks = [use.name for use in self.attacks]
         if self.benign and self.benign not in attacks:
             raise ValueError(f"benign = '{self.benign}' is none of the attacks; {did_you_mean(self.benign, attacks)}")
+        for name in self.held_out:
+            if name not in attacks:
+                raise ValueError(f"held_out names '{name}', none of the attacks; {did_you_mean(name, attacks)}")
+        if set(attacks) <= set(self.held_out):
+            raise ValueError("held_out names every attack; leave one to tune on")
         return self
 
     @property
@@ -155,7 +164,10 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
 
 
 def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
-    """The matrix with those of the registry's plugins from loose files that it does not name added to it."""
+    """The matrix with those of the registry's plugins from loose files that it does not name added to it.
+
+    A loose inverter is one more source of triggers.
+    """
 
     def joined(uses: tuple[Use, ...], names: Iterable[str]) -> tuple[Use, ...]:
         present = {use.plugin for use in uses}
@@ -163,4 +175,5 @@ def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
 
     attacks = joined(matrix.attacks, registry.loose["attack"])
     defenses = joined(matrix.defenses, registry.loose["defense"])
-    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses})
+    sources = matrix.sources + tuple(name for name in registry.loose["inverter"] if name not in matrix.sources)
+    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses, "sources": sources})

@@ -170,6 +170,7 @@ def plan_of(matrix: Matrix, jobs: Iterable[Job], studies: Iterable[Study] = ()) 
         matrix=matrix.name,
         summary=matrix.summary,
         budget=matrix.budget,
+        held_out=matrix.held_out,
         cells=tuple(job.planned for job in jobs),
         studies=tuple(study.planned for study in studies),
     )

@@ -41,23 +41,29 @@ def write_report(folder: RunFolder, *, progress: Progress | None = None) -> Repo
     return ReportFiles(text, files)
 
 
-def write_figures(folder: RunFolder, *, style: str = "paper") -> tuple[Path, ...]:
+def write_figures(folder: RunFolder, *, style: str = "paper", progress: Progress | None = None) -> tuple[Path, ...]:
     """Draws every figure into ``folder.report / "figures"``, each as PDF, PNG and CSV.
 
     Args:
         folder: the run.
         style: "paper" (one column wide) or "slides".
+        progress: shows a bar while results are read, and one while figures are drawn.
 
     Raises:
         UserError: the folder has no plan, or there is no such style.
     """
+    from benchmark.progress import Silent
     from reports.boards import boards
-    from reports.drawing import draw_all
+    from reports.drawing import count, draw_all
     from reports.figures.saving import save
+    from reports.figures.style import style_named
     from reports.frames import read
 
-    frames = read(folder)
+    style_named(style)
+    frames = read(folder, progress)
     files: tuple[Path, ...] = ()
-    for drawn in draw_all(frames, boards(frames), style):
-        files += save(drawn, folder.report / "figures")
+    with (progress or Silent()).task("drawing figures", count(frames)) as advance:
+        for drawn in draw_all(frames, boards(frames), style):
+            files += save(drawn, folder.report / "figures")
+            advance(1)
     return files

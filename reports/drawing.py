@@ -42,6 +42,11 @@ def draw_all(frames: Frames, boards: Sequence[Board], style: str) -> Iterator[Dr
                     yield Drawn(file_name(name, view.model, view.dataset, len(views) == 1), *drawn)
 
 
+def count(frames: Frames) -> int:
+    """How many figures ``draw_all`` draws at most."""
+    return len(FIGURES) * len(frames.cells[["model", "dataset"]].drop_duplicates())
+
+
 def draw_summary(frames: Frames, boards: Sequence[Board]) -> Iterator[Drawn]:
     """The trade-off and the heat map of the plan's first model and data set, under the same names in every run."""
     first = next(_views(frames, boards, "paper"), None)

@@ -38,7 +38,7 @@ _CELL = (
     *("key", "method", "board", "status", "reason"),
     *("metric_version", "utc", "device", "plugins", "accepted", "gate_reason"),
     *(f"clean_model_{name}" for name in METRICS),
-    *("test_images", "test_images_other"),
+    *("test_images", "test_images_other", "rebound"),
     *_COST,
 )
 
@@ -155,6 +155,7 @@ def _cell_row(planned: PlannedCell, result: Result | None) -> dict[str, object]:
         row |= {"accepted": result.gate.accepted, "gate_reason": result.gate.reason}
     if result.clean is not None:
         row |= {f"clean_model_{name}": getattr(result.clean, name) for name in METRICS}
+    row["rebound"] = result.rebound
     if result.counts is not None:
         row |= {"test_images": result.counts.test, "test_images_other": result.counts.test_other}
     return row | {name: getattr(result.cost, name) for name in _COST if result.status == "ok"}

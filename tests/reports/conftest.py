@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ class Synthetic:
         weak: (attack, seed) of victims that the gate refuses.
         copies: defenses whose outcomes are those of another one.
         versions: version by (attack, defense) where it is not "1".
+        rebound: of defenses that have one.
     """
 
     attacks: tuple[str, ...] = ATTACKS[:4]
@@ -49,7 +51,7 @@ class Synthetic:
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     models: tuple[str, ...] = ("tiny-resnet",)
-    dataset: str = "shapes"
+    datasets: tuple[str, ...] = ("shapes",)
     images: int = 200
     points: int = 6
     strong: Mapping[str, float] = field(default_factory=dict)
@@ -61,6 +63,8 @@ class Synthetic:
     versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     budget: float = 2.0
     benign: bool = True
+    held_out: tuple[str, ...] = ()
+    rebound: Mapping[str, float] = field(default_factory=dict)
 
 
 Flags = np.ndarray
@@ -214,6 +218,7 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
         gate=_gate(world, cell, validation) if cell.victim == "poisoned" else None,
         points=_records(world, cell, validation, test),
         picks=_picks(world, validation),
+        rebound=world.rebound.get(cell.defense),
         cost=cost,
         provenance=_provenance(world, cell, key),
     )
@@ -224,25 +229,16 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
 
 def _cells(world: Synthetic) -> list[CellId]:
     found = []
-    for model in world.models:
-        for attack in world.attacks:
-            for seed in world.seeds:
-                for defense in world.defenses:
-                    kinds = ("poisoned", "benign") if world.benign and attack == world.attacks[0] else ("poisoned",)
-                    kinds += ("clean",) if defense == "none" else ()
-                    for source in world.sources.get(defense, ("none",)):
-                        found += [
-                            CellId(
-                                model=model,
-                                dataset=world.dataset,
-                                attack=attack,
-                                source=source,
-                                defense=defense,
-                                seed=seed,
-                                victim=kind,
-                            )
-                            for kind in kinds
-                        ]
+    for model, dataset, attack, seed, defense in product(
+        world.models, world.datasets, world.attacks, world.seeds, world.defenses
+    ):
+        kinds = ("poisoned", "benign") if world.benign and attack == world.attacks[0] else ("poisoned",)
+        kinds += ("clean",) if defense == "none" else ()
+        for source, kind in product(world.sources.get(defense, ("none",)), kinds):
+            cell = CellId(
+                model=model, dataset=dataset, attack=attack, source=source, defense=defense, seed=seed, victim=kind
+            )
+            found.append(cell)
     return found
 
 
@@ -263,7 +259,14 @@ def write(world: Synthetic, path: Path) -> RunFolder:
                 metric_version=METRIC_VERSION, key=key, cell=cell, status=hole, reason=reason, knowledge=knowledge
             )
             folder.write(bare, None)
-    folder.write_plan(Plan(matrix="synthetic", summary="A made-up matrix.", budget=world.budget, cells=tuple(planned)))
+    plan = Plan(
+        matrix="synthetic",
+        summary="A made-up matrix.",
+        budget=world.budget,
+        held_out=world.held_out,
+        cells=tuple(planned),
+    )
+    folder.write_plan(plan)
     return folder
 
 
