@@ -10,7 +10,7 @@ from benchmark import analysing, detecting
 from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
-from benchmark.jobs import TRIGGER_NEEDS, Job, seeds_of
+from benchmark.jobs import TRIGGER_NEEDS, Job, given, seeds_of
 from benchmark.keys import with_keys
 from benchmark.matrix import Matrix
 from benchmark.models import vision_kind
@@ -20,7 +20,7 @@ from benchmark.runs import Plan
 from benchmark.sections import Use
 from benchmark.studies import Study
 from benchmark.training import overridden
-from benchmark.types import NEEDS, Attack, Defense, Inverter
+from benchmark.types import NEEDS, Attack, Defense, Inverter, Objective
 
 
 def make_jobs(
@@ -36,7 +36,7 @@ def make_jobs(
     Raises:
         UserError: a plugin or parameter does not exist, or does not fit.
     """
-    named = {use.name for use in (*matrix.datasets, *matrix.general)} | set(matrix.pretraining.pairs)
+    named = matrix.all_datasets.keys() | matrix.pretraining.pairs.keys()
     for label in data_options or {}:
         if label not in named:
             raise UserError(f"matrix '{matrix.name}' has no dataset '{label}'; {did_you_mean(label, named)}")
@@ -52,7 +52,9 @@ class _Planner:
         self.untouched = {use.name: self.defenses[use.name] for use in matrix.all_defenses if use.plugin == "none"}
         self.general = {use.name: self._dataset(use) for use in matrix.general}
         self.datasets = {use.name: self._dataset(use) for use in matrix.datasets}
-        uses = {use.name: use for use in (*matrix.datasets, *matrix.general)}
+        self.retrieval = {use.name: self._dataset(use) for use in matrix.retrieval}
+        self.captions = None if matrix.captions is None else self._dataset(matrix.captions)
+        uses = matrix.all_datasets
         self.pretraining = {name: self._dataset(uses.get(name, Use(plugin=name))) for name in matrix.pretraining.pairs}
         inverters = [source for source in matrix.sources if source != "given"]
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
@@ -73,6 +75,11 @@ class _Planner:
         built: Attack = self.registry.build("attack", use.plugin, parameters)
         if not isinstance(built, Attack):
             raise UserError(f"attack '{use.name}' has no 'target'; give it the class that its trigger must elicit")
+        if self.matrix.protocol.kind == "classification" and isinstance(built, Objective):
+            raise UserError(
+                f"attack '{use.name}' trains its victim with a loss of its own on both towers, which is not the "
+                "classification protocol; leave it out, or set protocol.kind = 'contrastive'"
+            )
         classes = self.datasets[dataset].class_names
         if classes and built.target not in classes:
             raise UserError(
@@ -122,21 +129,23 @@ class _Planner:
 
     def _job(self, cell: CellId, spec: ModelSpec, attack: Attack, defense: Defense) -> Job:
         inverter = self.inverters.get(cell.source)
-        needs = frozenset[str](defense.needs)
+        needs = given(defense.needs, self.matrix)
         if inverter is not None:
-            needs = (needs - TRIGGER_NEEDS) | frozenset[str](inverter.needs)
+            needs = (needs - TRIGGER_NEEDS) | given(inverter.needs, self.matrix)
         job = Job(
             cell=cell,
             matrix=self.matrix,
             model=spec,
             dataset=self.datasets[cell.dataset],
             general=self.general,
+            captions=self.captions,
+            retrieval=self.retrieval,
             pretraining=self.pretraining if spec.pretrain is not None else {},
             attack=attack,
             defense=defense,
             inverter=inverter,
             poisons=self._poisons(cell),
-            recipe=overridden(spec.finetune, **self.matrix.protocol.model_dump()),
+            recipe=overridden(spec.finetune, **self.matrix.protocol.changes),
             seeds=seeds_of(cell),
             needs=needs,
             skip=self._skip(spec, defense, needs),
@@ -153,6 +162,8 @@ class _Planner:
         missing = sorted(needs - set(self.matrix.grants))
         if missing:
             return f"needs '{missing[0]}', which the matrix does not grant"
+        if "labels" in needs and self.matrix.captions is not None:
+            return f"needs 'labels', which the pairs of '{self.matrix.captions.name}' do not have"
         kinds = getattr(defense, "architectures", None)
         if kinds is not None and vision_kind(spec) not in kinds:
             return f"works on {' and '.join(sorted(kinds))} models only, and {spec.name} is {vision_kind(spec)}"

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 
 from benchmark.architectures import Recipe
+from benchmark.classification import ZeroShotHead
+from benchmark.errors import ClipdefenseError
+from benchmark.jobs import Job
 from benchmark.models import Clip
 from benchmark.progress import Progress, Silent
 from benchmark.training import Meter, Part, overridden, train
@@ -22,8 +25,12 @@ def bound_train(
     meter: Meter | None = None,
     progress: Progress | None = None,
     description: str = "training",
+    head: ZeroShotHead | None = None,
 ) -> Train:
-    """The training loop with a recipe as defaults, always from the same seed."""
+    """The training loop with a recipe as defaults, always from the same seed.
+
+    With a head, training without a loss of its own is that of the classification protocol: the vision tower alone.
+    """
 
     def run(
         model: Clip,
@@ -45,6 +52,10 @@ def bound_train(
             weight_decay=weight_decay,
             warmup_steps=warmup_steps,
         )
+        if loss is None and head is not None:
+            if parts == "text":
+                raise ClipdefenseError("the classification protocol trains the vision tower; give a loss for the text")
+            loss, parts = head.loss(model, pairs), "vision"
         return train(
             model,
             pairs,
@@ -59,6 +70,13 @@ def bound_train(
         )
 
     return run
+
+
+def head_of(job: Job) -> ZeroShotHead | None:
+    """The head that a job's matrix trains against, or None under the contrastive protocol."""
+    if job.matrix.protocol.kind == "contrastive":
+        return None
+    return ZeroShotHead(class_names=tuple(job.dataset.class_names), templates=tuple(job.dataset.templates))
 
 
 def make_context(
