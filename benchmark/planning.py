@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark import analysing, detecting
 from benchmark.architectures import ModelSpec, model_spec
+from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
 from benchmark.jobs import TRIGGER_NEEDS, Job, given, seeds_of
@@ -52,10 +53,9 @@ class _Planner:
         self.untouched = {use.name: self.defenses[use.name] for use in matrix.all_defenses if use.plugin == "none"}
         self.general = {use.name: self._dataset(use) for use in matrix.general}
         self.datasets = {use.name: self._dataset(use) for use in matrix.datasets}
-        self.retrieval = {use.name: self._dataset(use) for use in matrix.retrieval}
-        self.captions = None if matrix.captions is None else self._dataset(matrix.captions)
-        uses = matrix.all_datasets
-        self.pretraining = {name: self._dataset(uses.get(name, Use(plugin=name))) for name in matrix.pretraining.pairs}
+        self.retrieval = {use.name: self._captioned(use) for use in matrix.retrieval}
+        self.captions = None if matrix.captions is None else self._captioned(matrix.captions)
+        self.pretraining = {name: self._pretraining(name) for name in matrix.pretraining.pairs}
         inverters = [source for source in matrix.sources if source != "given"]
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
@@ -67,6 +67,18 @@ class _Planner:
         options = {**use.parameters, **self.data_options.get(use.name, {})}
         built: Dataset = self.registry.build("dataset", use.plugin, options)
         return built
+
+    def _captioned(self, use: Use) -> Dataset:
+        """A set of captioned pairs. Where it is given a path, its pairs are read from there, whatever its kind was."""
+        moved = "path" in self.data_options.get(use.name, {})
+        if moved and "path" not in parameter_types(self.registry.load("dataset", use.plugin)):
+            use = Use(plugin="captioned", label=use.name)
+        return self._dataset(use)
+
+    def _pretraining(self, name: str) -> Dataset:
+        if self.matrix.captions is not None and name == self.matrix.captions.name:
+            return self._captioned(self.matrix.captions)
+        return self._dataset(self.matrix.all_datasets.get(name, Use(plugin=name)))
 
     def _attack(self, use: Use, dataset: str) -> Attack:
         parameters = dict(use.parameters)
@@ -80,7 +92,7 @@ class _Planner:
                 f"attack '{use.name}' trains its victim with a loss of its own on both towers, which is not the "
                 "classification protocol; leave it out, or set protocol.kind = 'contrastive'"
             )
-        classes = self.datasets[dataset].class_names
+        classes = known_classes(self.datasets[dataset])
         if classes and built.target not in classes:
             raise UserError(
                 f"dataset '{dataset}' has no class '{built.target}', the target of attack '{use.name}'; set "

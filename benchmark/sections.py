@@ -64,8 +64,8 @@ class Protocol(Section):
         kind: "contrastive" trains both towers on images and captions; "classification" trains the vision tower alone on
             images and labels, with cross-entropy against the clean model's frozen zero-shot head (arXiv 2212.04089).
             Defenses that leave the loss to the training loop are trained in the same way.
-        ladder: ascending learning rates instead of one; the victim is the first that passes the acceptance gate on
-            validation data, and the last one where none does.
+        ladder: ascending learning rates, which go before ``learning_rate``; the victim is the first that passes the
+            acceptance gate on validation data, and the last one where none does.
     """
 
     kind: Literal["contrastive", "classification"] = "contrastive"
@@ -80,12 +80,6 @@ class Protocol(Section):
         if any(rate <= 0 for rate in ladder) or any(before >= after for before, after in pairwise(ladder)):
             raise ValueError("a ladder of learning rates starts above 0 and ascends")
         return ladder
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Protocol:
-        if self.ladder and self.learning_rate is not None:
-            raise ValueError("give protocol.learning_rate or protocol.ladder, not both")
-        return self
 
     @property
     def changes(self) -> dict[str, Any]:

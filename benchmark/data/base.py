@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 from benchmark.types import Pairs
 
@@ -35,11 +34,3 @@ class Dataset(Protocol):
         Raises:
             UserError: the split holds fewer than ``count`` pairs, or a file is missing or unreadable.
         """
-
-
-def with_every_caption(dataset: Dataset) -> Dataset:
-    """The same data set giving all texts of an image, one a line, where it has several and can tell them."""
-    plugin: Any = dataset
-    if is_dataclass(plugin) and "every_caption" in {field.name for field in fields(plugin)}:
-        plugin = replace(plugin, every_caption=True)  # type: ignore[type-var]
-    return plugin  # type: ignore[no-any-return]

@@ -219,6 +219,10 @@ class ImageNet(Labelled):
 
         return tuple(IMAGENET_CLASSNAMES)
 
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        return self.class_names
+
     def _templates(self) -> tuple[str, ...]:
         from open_clip import OPENAI_IMAGENET_TEMPLATES
 

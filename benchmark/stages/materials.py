@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from benchmark.data.base import Dataset, Split, with_every_caption
+from benchmark.data.asking import with_every_caption
+from benchmark.data.base import Dataset, Split
 from benchmark.errors import UserError
 from benchmark.evaluation import Probe
 from benchmark.jobs import Job

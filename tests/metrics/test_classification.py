@@ -27,9 +27,11 @@ def batch_of(model, pairs):
 @torch.no_grad()
 def test_the_loss_is_the_cross_entropy_of_zero_shot_logits(untrained, pairs):
     few = pairs()
-    logits = untrained.logit_scale * untrained.encode_images(to_float(few.images)) @ untrained.classifier(
-        CLASSES, TEMPLATES
-    ).T
+    logits = (
+        untrained.logit_scale
+        * untrained.encode_images(to_float(few.images))
+        @ untrained.classifier(CLASSES, TEMPLATES).T
+    )
     found = HEAD.loss(untrained, few)(untrained, batch_of(untrained, few))
     assert float(found) == pytest.approx(float(functional.cross_entropy(logits, few.labels)), rel=1e-5)
 

@@ -13,11 +13,13 @@ from benchmark.retrieval import Gallery, recall
 
 
 class Embedded:
-    """Stands in for a model: the embedding of an image is looked up by its first pixel, that of a text by its number."""
+    """Stands in for a model: an image is looked up by its first pixel, a text by its number."""
 
     def __init__(self, images, texts):
         self.module, self.device = torch.nn.Identity(), torch.device("cpu")
-        self.images, self.texts = (torch.nn.functional.normalize(torch.tensor(part), dim=-1) for part in (images, texts))
+        self.images, self.texts = (
+            torch.nn.functional.normalize(torch.tensor(part), dim=-1) for part in (images, texts)
+        )
 
     def encode_images(self, pixels):
         return self.images[(pixels[:, 0, 0, 0] * 255).round().long()]
