@@ -126,11 +126,12 @@ def _read(name: Any, parents: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The base with the changes on top; tables are merged key by key, everything else is replaced."""
+    """The base with the changes on top; tables are merged key by key, plugins and everything else are replaced."""
     merged = dict(base)
     for key, value in changes.items():
         before = merged.get(key)
-        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+        tables = isinstance(before, dict) and isinstance(value, dict) and "plugin" not in value
+        merged[key] = _merged(before, value) if tables else value
     return merged
 
 

@@ -17,6 +17,12 @@ from benchmark.training import Meter, Part, overridden, train
 from benchmark.types import Context, Loss, Pairs, Train
 
 
+def _against(head: ZeroShotHead, model: Clip, pairs: Pairs, parts: Part) -> Loss:
+    if parts == "text":
+        raise ClipdefenseError("the classification protocol trains the vision tower; give a loss for the text tower")
+    return head.loss(model, pairs)
+
+
 def bound_train(
     recipe: Recipe,
     *,
@@ -53,9 +59,7 @@ def bound_train(
             warmup_steps=warmup_steps,
         )
         if loss is None and head is not None:
-            if parts == "text":
-                raise ClipdefenseError("the classification protocol trains the vision tower; give a loss for the text")
-            loss, parts = head.loss(model, pairs), "vision"
+            loss, parts = _against(head, model, pairs, parts), "vision"
         return train(
             model,
             pairs,
