@@ -73,7 +73,7 @@ def _quiet() -> Iterator[None]:
         root.removeHandler(mute)
 
 
-def _built(spec: ModelSpec, **options: Any) -> Any:
+def built(spec: ModelSpec, **options: Any) -> Any:
     """The architecture with fresh weights, which are about to be replaced."""
     if not spec.config and spec.architecture not in open_clip.list_models():
         near = did_you_mean(spec.architecture, open_clip.list_models())
@@ -97,7 +97,7 @@ def _from_tag(spec: ModelSpec, tag: str) -> Any:
     file = _tag_file(spec, known["hf_hub"])
     normalisation = {name: known[name] for name in ("mean", "std") if name in known}
     quick_gelu = bool(known.get("quick_gelu")) or _configured(spec)
-    module = _built(spec, quick_gelu=quick_gelu, force_preprocess_cfg=normalisation)
+    module = built(spec, quick_gelu=quick_gelu, force_preprocess_cfg=normalisation)
     try:
         load_checkpoint(module, str(file), strict=True, weights_only=True)
     except Exception as error:
@@ -135,7 +135,7 @@ def _from_file(spec: ModelSpec, path: Path) -> Any:
     options: dict[str, Any] = {"quick_gelu": _quick_gelu(spec, path, file)}
     if "normalisation" in file.recorded:
         options["force_preprocess_cfg"] = json.loads(file.recorded["normalisation"])
-    module = _built(spec, **options)
+    module = built(spec, **options)
     _put(module, file.weights, spec, path)
     return module
 

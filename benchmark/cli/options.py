@@ -25,6 +25,7 @@ Only = Annotated[
 Data = Annotated[
     list[str] | None, typer.Option("--data", help="DATASET=PATH reads a data set from there; DATASET.option=value.")
 ]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Print hours, disk and downloads, and compute nothing.")]
 Retry = Annotated[str, typer.Option("--retry", help="'failed' computes failed cells again.")]
 
 

@@ -10,7 +10,7 @@ import torch
 from benchmark.data.base import Split
 from benchmark.data.collection import Collection
 from benchmark.data.records import Columns
-from benchmark.data.stored import Stored
+from benchmark.data.stored import Download, Stored
 from benchmark.fingerprint import digest
 from benchmark.progress import Progress
 from benchmark.seeds import image_ids
@@ -98,6 +98,7 @@ class ConceptualCaptions(Captioned):
     shards: int = 124
 
     name = "cc3m"
+    download = Download(training=262e9, files=576, test=1.2e9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,3 +112,4 @@ class Coco(Captioned):
     caption_column: str = "sentences_raw"
 
     name = "coco"
+    download = Download(training=17e9, files=1, test=0.0)

@@ -33,10 +33,7 @@ def bound_train(
     description: str = "training",
     head: ZeroShotHead | None = None,
 ) -> Train:
-    """The training loop with a recipe as defaults, always from the same seed.
-
-    With a head, training without a loss of its own is that of the classification protocol: the vision tower alone.
-    """
+    """The training loop from one seed with a recipe as defaults; a head makes its loss that of classification."""
 
     def run(
         model: Clip,
