@@ -25,6 +25,8 @@ class Matrix(Section):
     Attributes:
         name: the file's stem.
         general: other data sets, for ``general_accuracy``.
+        captions: a captioned data set that victims and defenders train on, instead of the data set they are tested on.
+        retrieval: captioned data sets on whose test images retrieval is measured; it picks nothing.
         sources: "given", or names of inverters; only for defenses that need a trigger.
         benign: the attack whose trigger probes the benign victim; empty leaves the benign victim out.
         targets: target class per data set.
@@ -40,6 +42,8 @@ class Matrix(Section):
     models: tuple[str, ...] = Field(min_length=1)
     datasets: tuple[Use, ...] = Field(min_length=1)
     general: tuple[Use, ...] = ()
+    captions: Use | None = None
+    retrieval: tuple[Use, ...] = ()
     attacks: tuple[Use, ...] = Field(min_length=1)
     defenses: tuple[Use, ...] = Field(min_length=1)
     sources: tuple[str, ...] = ("given",)
@@ -66,7 +70,7 @@ class Matrix(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Matrix:
-        for group in ("datasets", "general", "attacks", "defenses"):
+        for group in ("datasets", "general", "retrieval", "attacks", "defenses"):
             names = [use.name for use in getattr(self, group)]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -79,7 +83,15 @@ class Matrix(Section):
                 raise ValueError(f"held_out names '{name}', none of the attacks; {did_you_mean(name, attacks)}")
         if set(attacks) <= set(self.held_out):
             raise ValueError("held_out names every attack; leave one to tune on")
+        if self.captions is not None and self.protocol.kind == "classification":
+            raise ValueError("protocol.kind = 'classification' trains on labels, which captions do not have; drop one")
         return self
+
+    @property
+    def all_datasets(self) -> dict[str, Use]:
+        """Every data set that the matrix names, by label."""
+        captions = () if self.captions is None else (self.captions,)
+        return {use.name: use for use in (*captions, *self.retrieval, *self.datasets, *self.general)}
 
     @property
     def all_defenses(self) -> tuple[Use, ...]:
@@ -123,11 +135,12 @@ def _read(name: Any, parents: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The base with the changes on top; tables are merged key by key, everything else is replaced."""
+    """The base with the changes on top; tables are merged key by key, plugins and everything else are replaced."""
     merged = dict(base)
     for key, value in changes.items():
         before = merged.get(key)
-        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+        tables = isinstance(before, dict) and isinstance(value, dict) and "plugin" not in value
+        merged[key] = _merged(before, value) if tables else value
     return merged
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from benchmark import analysing, detecting
 from benchmark.architectures import ModelSpec, model_spec
+from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
-from benchmark.jobs import TRIGGER_NEEDS, Job, seeds_of
+from benchmark.jobs import TRIGGER_NEEDS, Job, given, seeds_of
 from benchmark.keys import with_keys
 from benchmark.matrix import Matrix
 from benchmark.models import vision_kind
@@ -20,7 +21,7 @@ from benchmark.runs import Plan
 from benchmark.sections import Use
 from benchmark.studies import Study
 from benchmark.training import overridden
-from benchmark.types import NEEDS, Attack, Defense, Inverter
+from benchmark.types import NEEDS, Attack, Defense, Inverter, Objective
 
 
 def make_jobs(
@@ -36,7 +37,7 @@ def make_jobs(
     Raises:
         UserError: a plugin or parameter does not exist, or does not fit.
     """
-    named = {use.name for use in (*matrix.datasets, *matrix.general)} | set(matrix.pretraining.pairs)
+    named = matrix.all_datasets.keys() | matrix.pretraining.pairs.keys()
     for label in data_options or {}:
         if label not in named:
             raise UserError(f"matrix '{matrix.name}' has no dataset '{label}'; {did_you_mean(label, named)}")
@@ -52,8 +53,9 @@ class _Planner:
         self.untouched = {use.name: self.defenses[use.name] for use in matrix.all_defenses if use.plugin == "none"}
         self.general = {use.name: self._dataset(use) for use in matrix.general}
         self.datasets = {use.name: self._dataset(use) for use in matrix.datasets}
-        uses = {use.name: use for use in (*matrix.datasets, *matrix.general)}
-        self.pretraining = {name: self._dataset(uses.get(name, Use(plugin=name))) for name in matrix.pretraining.pairs}
+        self.retrieval = {use.name: self._captioned(use) for use in matrix.retrieval}
+        self.captions = None if matrix.captions is None else self._captioned(matrix.captions)
+        self.pretraining = {name: self._pretraining(name) for name in matrix.pretraining.pairs}
         inverters = [source for source in matrix.sources if source != "given"]
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
@@ -66,6 +68,18 @@ class _Planner:
         built: Dataset = self.registry.build("dataset", use.plugin, options)
         return built
 
+    def _captioned(self, use: Use) -> Dataset:
+        """A set of captioned pairs. Where it is given a path, its pairs are read from there, whatever its kind was."""
+        moved = "path" in self.data_options.get(use.name, {})
+        if moved and "path" not in parameter_types(self.registry.load("dataset", use.plugin)):
+            use = Use(plugin="captioned", label=use.name)
+        return self._dataset(use)
+
+    def _pretraining(self, name: str) -> Dataset:
+        if self.matrix.captions is not None and name == self.matrix.captions.name:
+            return self._captioned(self.matrix.captions)
+        return self._dataset(self.matrix.all_datasets.get(name, Use(plugin=name)))
+
     def _attack(self, use: Use, dataset: str) -> Attack:
         parameters = dict(use.parameters)
         if dataset in self.matrix.targets and "target" in parameter_types(self.registry.load("attack", use.plugin)):
@@ -73,7 +87,12 @@ class _Planner:
         built: Attack = self.registry.build("attack", use.plugin, parameters)
         if not isinstance(built, Attack):
             raise UserError(f"attack '{use.name}' has no 'target'; give it the class that its trigger must elicit")
-        classes = self.datasets[dataset].class_names
+        if self.matrix.protocol.kind == "classification" and isinstance(built, Objective):
+            raise UserError(
+                f"attack '{use.name}' trains its victim with a loss of its own on both towers, which is not the "
+                "classification protocol; leave it out, or set protocol.kind = 'contrastive'"
+            )
+        classes = known_classes(self.datasets[dataset])
         if classes and built.target not in classes:
             raise UserError(
                 f"dataset '{dataset}' has no class '{built.target}', the target of attack '{use.name}'; set "
@@ -122,21 +141,23 @@ class _Planner:
 
     def _job(self, cell: CellId, spec: ModelSpec, attack: Attack, defense: Defense) -> Job:
         inverter = self.inverters.get(cell.source)
-        needs = frozenset[str](defense.needs)
+        needs = given(defense.needs, self.matrix)
         if inverter is not None:
-            needs = (needs - TRIGGER_NEEDS) | frozenset[str](inverter.needs)
+            needs = (needs - TRIGGER_NEEDS) | given(inverter.needs, self.matrix)
         job = Job(
             cell=cell,
             matrix=self.matrix,
             model=spec,
             dataset=self.datasets[cell.dataset],
             general=self.general,
+            captions=self.captions,
+            retrieval=self.retrieval,
             pretraining=self.pretraining if spec.pretrain is not None else {},
             attack=attack,
             defense=defense,
             inverter=inverter,
             poisons=self._poisons(cell),
-            recipe=overridden(spec.finetune, **self.matrix.protocol.model_dump()),
+            recipe=overridden(spec.finetune, **self.matrix.protocol.changes),
             seeds=seeds_of(cell),
             needs=needs,
             skip=self._skip(spec, defense, needs),
@@ -153,6 +174,8 @@ class _Planner:
         missing = sorted(needs - set(self.matrix.grants))
         if missing:
             return f"needs '{missing[0]}', which the matrix does not grant"
+        if "labels" in needs and self.matrix.captions is not None:
+            return f"needs 'labels', which the pairs of '{self.matrix.captions.name}' do not have"
         kinds = getattr(defense, "architectures", None)
         if kinds is not None and vision_kind(spec) not in kinds:
             return f"works on {' and '.join(sorted(kinds))} models only, and {spec.name} is {vision_kind(spec)}"

@@ -66,6 +66,7 @@ class PointRecord(Record):
     defense_effectiveness: float
     retained_accuracy: float
     retained_accuracy_corrected: float
+    retrieval: tuple[Recall, ...] = ()
 
 
 class Cost(Record):
@@ -90,6 +91,35 @@ class Gate(Record):
     attack_success_rate_of_clean_model: float
     clean_accuracy: float
     clean_accuracy_of_clean_model: float
+
+
+class Rung(Record):
+    """One learning rate of a ladder: what the gate said of the victim trained at it."""
+
+    learning_rate: float
+    gate: Gate
+
+
+class Recall(Record):
+    """Retrieval on one captioned data set, R@k in [0, 1] at k = 1, 5 and 10.
+
+    Attributes:
+        images: how many images there are.
+        texts: how many different texts there are.
+        image_to_text: share of images with a text of theirs among the k nearest texts.
+        text_to_image: share of texts with an image of theirs among the k nearest images.
+    """
+
+    dataset: str
+    images: int
+    texts: int
+    image_to_text: tuple[float, float, float]
+    text_to_image: tuple[float, float, float]
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The mean of both directions at every k."""
+        return tuple((one + other) / 2 for one, other in zip(self.image_to_text, self.text_to_image, strict=True))
 
 
 class Counts(Record):
@@ -137,6 +167,8 @@ class Result(Record):
         clean: the clean model on the test split under the same trigger.
         victim: the victim before the defense, on both splits.
         rebound: highest test success during a short clean fine-tuning of the blind pick; None where not asked for.
+        clean_retrieval: of the clean model, where the matrix asks for retrieval; ``victim_retrieval`` of the victim.
+        ladder: the learning rates at which the victim was tried, the last being its own; empty without a ladder.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -155,6 +187,9 @@ class Result(Record):
     victim_validation: Measured | None = None
     victim_general_accuracy: float | None = None
     gate: Gate | None = None
+    clean_retrieval: tuple[Recall, ...] = ()
+    victim_retrieval: tuple[Recall, ...] = ()
+    ladder: tuple[Rung, ...] = ()
     points: tuple[PointRecord, ...] = ()
     picks: Picks | None = None
     rebound: float | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -38,6 +39,7 @@ class Sizes(Section):
         validation: labelled images that pick points.
         test: labelled images that are only measured on.
         general: test images of every other data set; None takes all.
+        retrieval: test images of every captioned data set on which retrieval is measured; None takes all.
     """
 
     victim_pairs: int = Field(8_000, ge=2)
@@ -46,6 +48,7 @@ class Sizes(Section):
     validation: int = Field(1_000, ge=2)
     test: int | None = Field(2_000, ge=2)
     general: int | None = Field(500, ge=2)
+    retrieval: int | None = Field(1_000, ge=2)
 
     @model_validator(mode="after")
     def _forget_set_fits(self) -> Sizes:
@@ -55,11 +58,34 @@ class Sizes(Section):
 
 
 class Protocol(Section):
-    """How victims are poisoned; None takes the value of the model's recipe."""
+    """How victims are poisoned and trained; None takes the value of the model's recipe.
 
+    Attributes:
+        kind: "contrastive" trains both towers on images and captions; "classification" trains the vision tower alone on
+            images and labels, with cross-entropy against the clean model's frozen zero-shot head (arXiv 2212.04089).
+            Defenses that leave the loss to the training loop are trained in the same way.
+        ladder: ascending learning rates, which go before ``learning_rate``; the victim is the first that passes the
+            acceptance gate on validation data, and the last one where none does.
+    """
+
+    kind: Literal["contrastive", "classification"] = "contrastive"
     learning_rate: float | None = Field(None, gt=0)
     epochs: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=2)
+    ladder: tuple[float, ...] = ()
+
+    @field_validator("ladder")
+    @classmethod
+    def _ascends(cls, ladder: tuple[float, ...]) -> tuple[float, ...]:
+        if any(rate <= 0 for rate in ladder) or any(before >= after for before, after in pairwise(ladder)):
+            raise ValueError("a ladder of learning rates starts above 0 and ascends")
+        return ladder
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What it sets of a recipe. On a ladder the rate is that of the last rung, for what no gate judges."""
+        rate = self.ladder[-1] if self.ladder else self.learning_rate
+        return {"learning_rate": rate, "epochs": self.epochs, "batch_size": self.batch_size}
 
 
 class Pretraining(Section):

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.picking import VICTIM
-from reports.frames import Frames
+from reports.frames import RETRIEVAL, Frames
 from reports.held_out import split_means
 from reports.knowledge import board_order
 from reports.notes import board_notes
@@ -160,7 +160,7 @@ class _Maker:
             "source": first["source"].to_numpy(),
             "success": self.means("attack_success_rate"),
             "clean_accuracy": self.means("clean_accuracy"),
-            **{name: self.means(name) for name in MEANS},
+            **{name: self.means(name) for name in (*MEANS, *self._retrieval())},
             **self._intervals(),
             **split_means(self.values("attack_success_rate"), self.blocks, self.frames.plan.held_out),
             "worst_success": _worst(by_attack),
@@ -175,6 +175,10 @@ class _Maker:
         rows = pd.DataFrame(found)
         rows["unranked"] = [_why_unranked({str(k): v for k, v in row.items()}) for row in rows.to_dict("records")]
         return rows
+
+    def _retrieval(self) -> tuple[str, ...]:
+        """The columns of retrieval, where any was measured."""
+        return RETRIEVAL if self.cells[list(RETRIEVAL)].notna().to_numpy().any() else ()
 
     def _worst_attacks(self, by_attack: NDArray[np.float64]) -> list[str]:
         """The attack that succeeds most against each method, empty where there is a hole."""

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from benchmark.picking import VICTIM, oracle_pick
 from benchmark.progress import Progress, Silent
-from benchmark.results import CellId, Measured, Outcomes, Result
+from benchmark.results import CellId, Measured, Outcomes, Recall, Result
 from benchmark.runs import Plan, PlannedCell, RunFolder
 from reports.knowledge import board_of, method_name
 from reports.statistics.budgets import AREA, SHOWN, blind_picks, loss_bounds
 
 METRICS = tuple(Measured.model_fields)[:7]
 """Names of the metrics of the test split, as the points and picks carry them."""
+
+RETRIEVAL = ("retrieval_r1", "retrieval_r5", "retrieval_r10")
+"""R@1, R@5 and R@10, each the mean of both directions and over the captioned sets; NaN where none was measured."""
 
 _EXTRA = (
     "general_accuracy",
@@ -125,7 +128,7 @@ class _Reader:
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         cells = pd.DataFrame(self.cells, columns=pd.Index(_CELL))
-        names = ["cell", "point", "strength", "seconds", *METRICS, *_EXTRA]
+        names = ["cell", "point", "strength", "seconds", *METRICS, *_EXTRA, *RETRIEVAL]
         points = pd.DataFrame(self.points, columns=pd.Index([*names, "validation_clean_accuracy"]))
         picks = pd.DataFrame(self.picks, columns=pd.Index(["cell", "budget", "rule", "point"]))
         numbers = {name: float for name in points.columns if name not in ("cell", "point")}
@@ -165,15 +168,22 @@ def _metrics(measured: Measured) -> tuple[float, ...]:
     return tuple(getattr(measured, name) for name in METRICS)
 
 
+def _recalls(found: tuple[Recall, ...]) -> tuple[float, ...]:
+    """R@k over all captioned sets, in the order of ``RETRIEVAL``."""
+    means = np.array([recall.mean for recall in found], dtype=np.float64)
+    return tuple(means.mean(axis=0).tolist()) if found else (np.nan,) * len(RETRIEVAL)
+
+
 def _point_rows(number: int, result: Result) -> list[tuple[object, ...]]:
     assert result.victim is not None
     validation = result.victim_validation
     accuracy = np.nan if validation is None else validation.clean_accuracy
     extra = (result.victim_general_accuracy, 0.5, 1.0, 1.0)
-    rows: list[tuple[object, ...]] = [(number, VICTIM, 0.0, 0.0, *_metrics(result.victim), *extra, accuracy)]
+    recalls = _recalls(result.victim_retrieval)
+    rows: list[tuple[object, ...]] = [(number, VICTIM, 0.0, 0.0, *_metrics(result.victim), *extra, *recalls, accuracy)]
     for place, point in enumerate(result.points):
         extra = tuple(getattr(point, name) for name in _EXTRA)
-        known = (*_metrics(point.test), *extra, point.validation.clean_accuracy)
+        known = (*_metrics(point.test), *extra, *_recalls(point.retrieval), point.validation.clean_accuracy)
         rows.append((number, place, point.strength, point.seconds, *known))
     return rows
 

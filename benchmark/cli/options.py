@@ -26,6 +26,7 @@ Data = Annotated[
     list[str] | None, typer.Option("--data", help="DATASET=PATH reads a data set from there; DATASET.option=value.")
 ]
 Published = Annotated[bool, typer.Option("--published", help="MATRIX names results that come with clipdefense.")]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Print hours, disk and downloads, and compute nothing.")]
 Retry = Annotated[str, typer.Option("--retry", help="'failed' computes failed cells again.")]
 
 

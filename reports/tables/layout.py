@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from reports.boards import Board
+from reports.frames import RETRIEVAL
 from reports.matrix import OK, PARTIAL, WEAK
 from reports.notes import victim_notes
 from reports.tables.entries import DASH, Entry, duration, interval, number, percent, span
@@ -27,9 +28,10 @@ LEGEND = (
 DETAIL_LEGEND = (
     "Area: mean success over budgets of 0 to 5 points. Oracle: success at a pick that looks at the attack, which no "
     "defender can; never ranks. Shift: largest rise of another wrong class under the trigger. Robust: triggered images "
-    "that keep their class. General: accuracy on other data sets. Over: cells whose test loss exceeds the budget. "
-    "Kept: cells where the pick is the victim itself. Rebound, where the matrix asks for it: highest success while the "
-    "pick is fine-tuned on clean pairs. Rates in percent."
+    "that keep their class. General: accuracy on other data sets. R@1: retrieval on captioned sets, mean of both "
+    "directions. Over: cells whose test loss exceeds the budget. Kept: cells where the pick is the victim itself. "
+    "Rebound, where the matrix asks for it: highest success while the pick is fine-tuned on clean pairs. Rates in "
+    "percent."
 )
 MATRIX_LEGEND = (
     "Attack success in percent at the blind pick, mean over seeds. In parentheses: the victim is weak and not ranked "
@@ -76,7 +78,8 @@ def _with_sides(headers: list[str], rows: list[list[Entry]], board: Board) -> Ta
 def detail_table(board: Board) -> Table:
     """The same methods at other budgets, with what else was measured and what it cost."""
     headers = ["Defense", "at 1 (%)", "at 2 (%)", "at 5 (%)", "Area (%)", "Oracle (%)", "Shift (%)", "Robust (%)"]
-    headers += ["General (%)", "Time", "Clean pairs", "Steps", "Over", "Kept"]
+    retrieval = ["R@1 (%)"] if RETRIEVAL[0] in board.rows else []
+    headers += ["General (%)", *retrieval, "Time", "Clean pairs", "Steps", "Over", "Kept"]
     rows = [_detail_row(row) for row in board.rows.to_dict("records")]
     if board.rows["rebound"].notna().any():
         headers.append("Rebound (%)")
@@ -120,7 +123,8 @@ def _detail_row(row: Row) -> list[Entry]:
     rates = [percent(row[name]) for name in ("area", "oracle_success", "trigger_shift", "robust_accuracy")]
     counts = [number(row["clean_pairs"], 0), number(row["optimiser_steps"], 0)]
     counts += [f"{row['cells_overshooting']}/{row['cells_ok']}", f"{row['keeps_victim']}/{row['cells_ok']}"]
-    shown = [*budgets, *rates, percent(row["general_accuracy"]), duration(row["seconds"]), *counts]
+    others = [percent(row[name]) for name in ("general_accuracy", RETRIEVAL[0]) if name in row]
+    shown = [*budgets, *rates, *others, duration(row["seconds"]), *counts]
     return [Entry(row["method"], bold=row["rank"] == 1), *map(Entry, shown)]
 
 
