@@ -25,6 +25,7 @@ class Matrix(Section):
     Attributes:
         name: the file's stem.
         general: other data sets, for ``general_accuracy``.
+        detectors: what scores the victims' training pairs, test images or the victims themselves; a board of its own.
         sources: "given", or names of inverters; only for defenses that need a trigger.
         benign: the attack whose trigger probes the benign victim; empty leaves the benign victim out.
         targets: target class per data set.
@@ -40,6 +41,7 @@ class Matrix(Section):
     general: tuple[Use, ...] = ()
     attacks: tuple[Use, ...] = Field(min_length=1)
     defenses: tuple[Use, ...] = Field(min_length=1)
+    detectors: tuple[Use, ...] = ()
     sources: tuple[str, ...] = ("given",)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     benign: str = ""
@@ -62,7 +64,7 @@ class Matrix(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Matrix:
-        for group in ("datasets", "general", "attacks", "defenses"):
+        for group in ("datasets", "general", "attacks", "defenses", "detectors"):
             names = [use.name for use in getattr(self, group)]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -163,4 +165,5 @@ def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
 
     attacks = joined(matrix.attacks, registry.loose["attack"])
     defenses = joined(matrix.defenses, registry.loose["defense"])
-    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses})
+    detectors = joined(matrix.detectors, registry.loose["detector"])
+    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses, "detectors": detectors})

@@ -42,13 +42,15 @@ def _snake(name: str) -> str:
 def _kind_of(plugin: type) -> Kind:
     if callable(getattr(plugin, "trigger", None)):
         return "attack"
+    if callable(getattr(plugin, "score", None)):
+        return "detector"
     if hasattr(plugin, "needs") and callable(plugin):
         return "defense"
     if callable(getattr(plugin, "load", None)):
         return "dataset"
     raise UserError(
         f"class '{plugin.__name__}' is no plugin: an attack has 'trigger', a defense 'needs' and '__call__', "
-        "a dataset 'load'"
+        "a dataset 'load', a detector 'score'"
     )
 
 

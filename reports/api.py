@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ class ReportFiles:
 
 
 def write_report(folder: RunFolder, *, progress: Progress | None = None) -> ReportFiles:
-    """Writes tables, and the trade-off and heat map of the first model and data set, into ``folder.report``.
+    """Writes tables, the trade-off and heat map of the first model and data set, and the detectors' figures.
 
     ``write_figures`` draws the others, and the other figures.
 
@@ -28,17 +29,19 @@ def write_report(folder: RunFolder, *, progress: Progress | None = None) -> Repo
         UserError: the folder has no plan, or a damaged one.
     """
     from reports.boards import boards
-    from reports.drawing import draw_summary
+    from reports.detection import detection_boards, detections
+    from reports.drawing import draw_detection, draw_summary
     from reports.figures.saving import save
     from reports.frames import read
     from reports.tables.files import write_tables
 
     frames = read(folder, progress)
     found = boards(frames)
-    text, files = write_tables(frames, found, folder.report)
-    for drawn in draw_summary(frames, found):
+    detected = detection_boards(detections(folder), frames)
+    text, files = write_tables(frames, found, folder.report, detected)
+    for drawn in (*draw_summary(frames, found), *draw_detection(detected, "paper")):
         files += save(drawn, folder.report)
-    return ReportFiles(text, files)
+    return ReportFiles(text, tuple(dict.fromkeys(files)))
 
 
 def write_figures(folder: RunFolder, *, style: str = "paper") -> tuple[Path, ...]:
@@ -52,12 +55,14 @@ def write_figures(folder: RunFolder, *, style: str = "paper") -> tuple[Path, ...
         UserError: the folder has no plan, or there is no such style.
     """
     from reports.boards import boards
-    from reports.drawing import draw_all
+    from reports.detection import detection_boards, detections
+    from reports.drawing import draw_all, draw_detection
     from reports.figures.saving import save
     from reports.frames import read
 
     frames = read(folder)
     files: tuple[Path, ...] = ()
-    for drawn in draw_all(frames, boards(frames), style):
+    detected = detection_boards(detections(folder), frames)
+    for drawn in chain(draw_all(frames, boards(frames), style), draw_detection(detected, style)):
         files += save(drawn, folder.report / "figures")
     return files
