@@ -64,9 +64,7 @@ class Neighbourhood:
     @cached_property
     def sparseness(self) -> Floats:
         """Each sample's radius over the radius of each of its neighbours, (n, k)."""
-        return np.asarray(
-            np.maximum(self.radii, _SMALLEST)[:, None] / np.maximum(self.radii[self.nearest], _SMALLEST)
-        )
+        return np.asarray(np.maximum(self.radii, _SMALLEST)[:, None] / np.maximum(self.radii[self.nearest], _SMALLEST))
 
 
 @torch.no_grad()

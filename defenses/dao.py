@@ -4,8 +4,8 @@ Like SLOF it compares the radius of an image's neighbourhood with those of its n
 and weighted with the neighbours' local dimension: where the dimension is high, a slightly larger radius already means
 a much lower density.
 
-Differs from the paper: the mean of dimension times logarithm, as in the code of arXiv 2502.01385, instead of the mean of
-powers. Against that code: images are compared with images alone, where it adds the captions' embeddings to the
+Differs from the paper: the mean of dimension times logarithm, as in the code of arXiv 2502.01385, instead of the mean
+of powers. Against that code: images are compared with images alone, where it adds the captions' embeddings to the
 candidates; a neighbour's radius and dimension do not count the neighbour itself. As there, embeddings are not
 normalised, and poisons must be rarer in a batch than k.
 """

@@ -36,6 +36,4 @@ class Slof:
 
     def score(self, model: "Clip", pairs: "Pairs", context: "Context") -> Tensor:
         features = image_features(model, pairs.images)
-        return batched(
-            features, self.batch_size, lambda batch: Neighbourhood.of(batch, self.k).sparseness.mean(axis=1)
-        )
+        return batched(features, self.batch_size, lambda batch: Neighbourhood.of(batch, self.k).sparseness.mean(axis=1))

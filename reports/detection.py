@@ -114,7 +114,8 @@ def _board(model: str, dataset: str, group: pd.DataFrame) -> DetectionBoard:
         rows.append({**name, **headline(str(scored), studies)})
         by_attack += [{**name, **row} for row in attack_rows(str(scored), studies)]
     table = pd.DataFrame(rows)
-    order = table.assign(place=table["scored"].map({name: place for place, name in enumerate(SCORED)}), worst=-table["auroc"])
+    places = {name: place for place, name in enumerate(SCORED)}
+    order = table.assign(place=table["scored"].map(places), worst=-table["auroc"])
     order = order.sort_values(["place", "worst", "detector"], na_position="last")
     return DetectionBoard(
         model=model,

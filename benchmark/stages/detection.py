@@ -125,4 +125,3 @@ def _measured(suspicious: Floats, others: Floats, seconds: float) -> Values:
         "seconds": seconds,
         "scores": kept,
     }
-

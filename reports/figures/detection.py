@@ -50,7 +50,7 @@ def draw(table: pd.DataFrame, style: Style) -> Figure | None:
     )
     figure, [[axis]] = sheet.drawn()
     values = table.pivot(index="detector", columns="attack", values="auroc").reindex(columns=attacks)
-    values = values.reindex([name or heading for name, heading in zip(order["detector"], order["heading"], strict=True)])
+    values = values.reindex(order["detector"].where(order["detector"] != "", order["heading"]))
     scale: dict[str, Any] = {"cmap": MAP, "vmin": 0, "vmax": 100, "cbar": False, "yticklabels": False}
     sns.heatmap(100 * values.astype(float), ax=axis, linewidths=style.line * 0.5, linecolor="white", **scale)
     _label(axis, order, attacks, slanted, style)

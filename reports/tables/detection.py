@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,14 +17,15 @@ Grid = tuple[list[str], list[list[str]]]
 Row = Mapping[Any, Any]
 
 WIDTH = 110
+_MORE = {"Found": "true_positive_rate", "Alarms": "false_positive_rate", "Control": "control"}
 LEGEND = (
     "AUROC: chance that what should be found scores higher than what should not (50: guessing, below: turned around). "
     "AUPRC is read against the base rate. FPR: false positives at the threshold that finds 95 %. All in percent, means "
     "over attacks and seeds of accepted victims."
 )
 IMAGES_LEGEND = (
-    "Found and alarms: rates on test images at the threshold that 5 % of clean validation images exceed. Control: AUROC "
-    "on benign victims, where nothing is hidden that the trigger could set off."
+    "Found and alarms: rates on test images at the threshold that 5 % of clean validation images exceed. Control: "
+    "AUROC on benign victims, where nothing is hidden that the trigger could set off."
 )
 MODELS_LEGEND = "Poisoned victims against equally many benign fine-tunes, each a model of its own."
 ATTACK_LEGEND = (
@@ -77,17 +78,14 @@ def _aligned(headers: Sequence[str]) -> list[str]:
 
 def _tables(board: DetectionBoard) -> Iterator[tuple[str, str, Grid]]:
     """(what is scored, a sentence or an empty text, the table) for all that there are detectors of."""
-    makers: dict[str, tuple[str, str, Callable[[Row], list[str]], list[str]]] = {
-        "pairs": (SCORED["pairs"], "", _pairs_tail, []),
-        "images": (SCORED["images"], IMAGES_LEGEND, _images_tail, ["Found", "Alarms", "Control"]),
-        "model": (SCORED["model"], MODELS_LEGEND, _pairs_tail, []),
-        "": ("what is not known yet", "", _pairs_tail, []),
-    }
-    for scored, (title, legend, tail, more) in makers.items():
+    legends = {"images": IMAGES_LEGEND, "model": MODELS_LEGEND}
+    for scored, title in {**SCORED, "": "what is not known yet"}.items():
         rows = board.rows[board.rows["scored"] == scored].to_dict("records")
+        more = _MORE if scored == "images" else {}
         headers = ["Detector", "Knows", "AUROC", "AUPRC", "Base rate", "FPR", *more, "Studies", "Time"]
+        cells = [[*_head(row), *(percent(row[name]) for name in more.values()), *_end(row)] for row in rows]
         if rows:
-            yield title, legend, (headers, [[*_head(row), *tail(row), *_end(row)] for row in rows])
+            yield title, legends.get(scored, ""), (headers, cells)
 
 
 def _head(row: Row) -> list[str]:
@@ -95,14 +93,6 @@ def _head(row: Row) -> list[str]:
     shown = percent(row["auroc"]) + (f" [{limits}]" if limits else "")
     rates = [percent(row[name]) for name in ("auprc", "base_rate", "fpr_at_95_tpr")]
     return [row["detector"], row["knowledge"], shown, *rates]
-
-
-def _pairs_tail(row: Row) -> list[str]:
-    return []
-
-
-def _images_tail(row: Row) -> list[str]:
-    return [percent(row[name]) for name in ("true_positive_rate", "false_positive_rate", "control")]
 
 
 def _end(row: Row) -> list[str]:
