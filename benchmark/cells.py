@@ -58,7 +58,7 @@ class Laboratory:
         untouched = self.measurements.get((job.keys["pretrained"], *trigger), lambda: examination.of(clean))
         before = self.measurements.get((job.keys["victim"], *trigger), lambda: examination.of(victim))
         meter = Meter()
-        context = self._context(job, victim, clean, meter)
+        context = self.context(job, victim, clean, meter)
         curve = climb(
             victim,
             before,
@@ -97,8 +97,8 @@ class Laboratory:
             head=head_of(job),
         )
 
-    def _context(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Context:
-        """The defense's context; resources are made only for what it needs."""
+    def context(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Context:
+        """The context of the job's defense; resources are made only for what it needs."""
         needs = given(job.defense.needs, job.matrix)
         resources: dict[str, Any] = {}
         pairs = self.materials.defender_pairs(job, clean.image_size)

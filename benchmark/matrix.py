@@ -27,6 +27,7 @@ class Matrix(Section):
         general: other data sets, for ``general_accuracy``.
         captions: a captioned data set that victims and defenders train on, instead of the data set they are tested on.
         retrieval: captioned data sets on whose test images retrieval is measured; it picks nothing.
+        detectors: what scores the victims' training pairs, test images or the victims themselves; a board of its own.
         sources: "given", or names of inverters; only for defenses that need a trigger.
         benign: the attack whose trigger probes the benign victim; empty leaves the benign victim out.
         targets: target class per data set.
@@ -46,6 +47,7 @@ class Matrix(Section):
     retrieval: tuple[Use, ...] = ()
     attacks: tuple[Use, ...] = Field(min_length=1)
     defenses: tuple[Use, ...] = Field(min_length=1)
+    detectors: tuple[Use, ...] = ()
     sources: tuple[str, ...] = ("given",)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     benign: str = ""
@@ -70,7 +72,7 @@ class Matrix(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Matrix:
-        for group in ("datasets", "general", "retrieval", "attacks", "defenses"):
+        for group in ("datasets", "general", "retrieval", "attacks", "defenses", "detectors"):
             names = [use.name for use in getattr(self, group)]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -189,4 +191,6 @@ def with_loose(matrix: Matrix, registry: Registry) -> Matrix:
     attacks = joined(matrix.attacks, registry.loose["attack"])
     defenses = joined(matrix.defenses, registry.loose["defense"])
     sources = matrix.sources + tuple(name for name in registry.loose["inverter"] if name not in matrix.sources)
-    return matrix.model_copy(update={"attacks": attacks, "defenses": defenses, "sources": sources})
+    detectors = joined(matrix.detectors, registry.loose["detector"])
+    update = {"attacks": attacks, "defenses": defenses, "sources": sources, "detectors": detectors}
+    return matrix.model_copy(update=update)

@@ -11,17 +11,17 @@ from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
+from benchmark.grants import checked_needs, reason_to_skip
 from benchmark.jobs import TRIGGER_NEEDS, Job, given, seeds_of
 from benchmark.keys import with_keys
 from benchmark.matrix import Matrix
-from benchmark.models import vision_kind
 from benchmark.registry import Registry, parameter_types
 from benchmark.results import CellId, VictimKind
 from benchmark.runs import Plan
 from benchmark.sections import Use
 from benchmark.studies import Study
 from benchmark.training import overridden
-from benchmark.types import NEEDS, Attack, Defense, Inverter, Objective
+from benchmark.types import Attack, Defense, Inverter, Objective
 
 
 def make_jobs(
@@ -102,11 +102,7 @@ class _Planner:
 
     def _defense(self, use: Use) -> Defense:
         built: Defense = self.registry.build("defense", use.plugin, use.parameters)
-        if not isinstance(built.needs, frozenset | set):
-            raise UserError(f"defense '{use.name}': needs is {built.needs!r}; make it a frozenset of resource names")
-        unknown = sorted(frozenset[str](built.needs) - NEEDS)
-        if unknown:
-            raise UserError(f"defense '{use.name}' needs '{unknown[0]}'; {did_you_mean(unknown[0], NEEDS)}")
+        checked_needs(f"defense '{use.name}'", built)
         return built
 
     def jobs(self) -> Iterator[Job]:
@@ -160,7 +156,7 @@ class _Planner:
             recipe=overridden(spec.finetune, **self.matrix.protocol.changes),
             seeds=seeds_of(cell),
             needs=needs,
-            skip=self._skip(spec, defense, needs),
+            skip=reason_to_skip(self.matrix, spec, defense, needs),
         )
         return with_keys(job)
 
@@ -169,17 +165,6 @@ class _Planner:
         if count > pairs:
             raise UserError(f"attack '{cell.attack}': {count} poisons do not fit into {pairs} training pairs")
         return count if cell.victim == "poisoned" else 0
-
-    def _skip(self, spec: ModelSpec, defense: Defense, needs: frozenset[str]) -> str:
-        missing = sorted(needs - set(self.matrix.grants))
-        if missing:
-            return f"needs '{missing[0]}', which the matrix does not grant"
-        if "labels" in needs and self.matrix.captions is not None:
-            return f"needs 'labels', which the pairs of '{self.matrix.captions.name}' do not have"
-        kinds = getattr(defense, "architectures", None)
-        if kinds is not None and vision_kind(spec) not in kinds:
-            return f"works on {' and '.join(sorted(kinds))} models only, and {spec.name} is {vision_kind(spec)}"
-        return ""
 
 
 def make_studies(matrix: Matrix, registry: Registry, jobs: Sequence[Job]) -> list[Study]:

@@ -47,13 +47,15 @@ def _kind_of(plugin: type) -> Kind:
         return said
     if callable(getattr(plugin, "trigger", None)):
         return "attack"
+    if callable(getattr(plugin, "score", None)):
+        return "detector"
     if hasattr(plugin, "needs") and callable(plugin):
         return "defense"
     if callable(getattr(plugin, "load", None)):
         return "dataset"
     raise UserError(
         f"class '{plugin.__name__}' is no plugin: an attack has 'trigger', a defense 'needs' and '__call__', "
-        "a dataset 'load'; an inverter says kind = 'inverter'"
+        "a dataset 'load', a detector 'score'; an inverter says kind = 'inverter'"
     )
 
 

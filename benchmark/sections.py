@@ -40,6 +40,7 @@ class Sizes(Section):
         test: labelled images that are only measured on.
         general: test images of every other data set; None takes all.
         retrieval: test images of every captioned data set on which retrieval is measured; None takes all.
+        detection_pairs: training pairs that a detector of pairs scores, drawn by the victim's seed.
     """
 
     victim_pairs: int = Field(8_000, ge=2)
@@ -49,6 +50,7 @@ class Sizes(Section):
     test: int | None = Field(2_000, ge=2)
     general: int | None = Field(500, ge=2)
     retrieval: int | None = Field(1_000, ge=2)
+    detection_pairs: int = Field(2_048, ge=8)
 
     @model_validator(mode="after")
     def _forget_set_fits(self) -> Sizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ class ReportFiles:
 
 
 def write_report(folder: RunFolder, *, progress: Progress | None = None) -> ReportFiles:
-    """Writes tables, and the trade-off and heat map of the first model and data set, into ``folder.report``.
+    """Writes tables, the trade-off and heat map of the first model and data set, and the detectors' figures.
 
     ``write_figures`` draws the others, and the other figures.
 
@@ -28,17 +29,19 @@ def write_report(folder: RunFolder, *, progress: Progress | None = None) -> Repo
         UserError: the folder has no plan, or a damaged one.
     """
     from reports.boards import boards
-    from reports.drawing import draw_summary
+    from reports.detection import detection_boards, detections
+    from reports.drawing import draw_detection, draw_summary
     from reports.figures.saving import save
     from reports.frames import read
     from reports.tables.files import write_tables
 
     frames = read(folder, progress)
     found = boards(frames)
-    text, files = write_tables(frames, found, folder.report)
-    for drawn in draw_summary(frames, found):
+    detected = detection_boards(detections(folder), frames)
+    text, files = write_tables(frames, found, folder.report, detected)
+    for drawn in (*draw_summary(frames, found), *draw_detection(detected, "paper")):
         files += save(drawn, folder.report)
-    return ReportFiles(text, files)
+    return ReportFiles(text, tuple(dict.fromkeys(files)))
 
 
 def write_figures(folder: RunFolder, *, style: str = "paper", progress: Progress | None = None) -> tuple[Path, ...]:
@@ -54,7 +57,8 @@ def write_figures(folder: RunFolder, *, style: str = "paper", progress: Progress
     """
     from benchmark.progress import Silent
     from reports.boards import boards
-    from reports.drawing import count, draw_all
+    from reports.detection import detection_boards, detections
+    from reports.drawing import count, draw_all, draw_detection
     from reports.figures.saving import save
     from reports.figures.style import style_named
     from reports.frames import read
@@ -62,8 +66,9 @@ def write_figures(folder: RunFolder, *, style: str = "paper", progress: Progress
     style_named(style)
     frames = read(folder, progress)
     files: tuple[Path, ...] = ()
-    with (progress or Silent()).task("drawing figures", count(frames)) as advance:
-        for drawn in draw_all(frames, boards(frames), style):
+    detected = detection_boards(detections(folder), frames)
+    with (progress or Silent()).task("drawing figures", count(frames) + len(detected)) as advance:
+        for drawn in chain(draw_all(frames, boards(frames), style), draw_detection(detected, style)):
             files += save(drawn, folder.report / "figures")
             advance(1)
     return files

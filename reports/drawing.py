@@ -8,7 +8,8 @@ import pandas as pd
 
 from reports.boards import Board
 from reports.curves import curves
-from reports.figures import cost, heatmap, sensitivity, tiers, tradeoff
+from reports.detection import DetectionBoard, detection_frame
+from reports.figures import cost, detection, heatmap, sensitivity, tiers, tradeoff
 from reports.figures.saving import Drawn, file_name
 from reports.figures.style import Marks, style_named
 from reports.figures.view import Draw, View
@@ -56,6 +57,21 @@ def draw_summary(frames: Frames, boards: Sequence[Board]) -> Iterator[Drawn]:
             drawn = draw(first)
             if drawn is not None:
                 yield Drawn(name, *drawn)
+
+
+def draw_detection(boards: Sequence[DetectionBoard], style: str) -> Iterator[Drawn]:
+    """The detectors' figure of every model and data set.
+
+    Raises:
+        UserError: there is no such style.
+    """
+    medium = style_named(style)
+    for board in boards:
+        with medium.applied():
+            drawn = detection.draw(board.by_attack, medium)
+            if drawn is not None:
+                name = file_name("detection", board.model, board.dataset, len(boards) == 1)
+                yield Drawn(name, drawn, detection_frame([board]))
 
 
 def _views(frames: Frames, boards: Sequence[Board], style: str) -> Iterator[View]:
