@@ -171,7 +171,12 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {"sizes": Sizes, "protocol": Protocol, "pretraining": Pretraining}
+    sections: dict[str, type[BaseModel]] = {
+        "sizes": Sizes,
+        "protocol": Protocol,
+        "pretraining": Pretraining,
+        "limits": Limit,
+    }
     if not place:
         return list(Matrix.model_fields)
     section = sections.get(str(place[0]), Use)
