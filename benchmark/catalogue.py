@@ -50,9 +50,8 @@ def _overview(kind: Kind, found: list[Facts]) -> str:
         {
             "name": f"[{plugin.name}](#{plugin.name})",
             "paper": _papers(plugin),
-            "the attacker" if kind == "attack" else "knows": _knows(plugin),
+            **_knowledge(kind, plugin),
             "architectures": _architectures(plugin),
-            **({} if kind == "attack" else {"cost": plugin.cost}),
         }
         for plugin in found
     ]
@@ -63,8 +62,10 @@ def _papers(plugin: Facts) -> str:
     return ", ".join(f"[{text}]({address})" for text, address in plugin.papers) or "ours"
 
 
-def _knows(plugin: Facts) -> str:
-    return ", ".join(plugin.knows) or "nothing"
+def _knowledge(kind: Kind, plugin: Facts) -> dict[str, str]:
+    if kind == "attack":
+        return {"the attacker": ", ".join(plugin.knows) or "stamps images only"}
+    return {"knows": ", ".join(plugin.knows) or "nothing", "cost": plugin.cost}
 
 
 def _architectures(plugin: Facts) -> str:
@@ -73,11 +74,8 @@ def _architectures(plugin: Facts) -> str:
 
 def _details(kind: Kind, plugin: Facts) -> Iterator[str]:
     yield f"- Paper: {_papers(plugin)}"
-    if kind == "attack":
-        yield f"- The attacker: {_knows(plugin) if plugin.knows else 'stamps images and rewrites captions'}"
-    else:
-        yield f"- Knows: {_knows(plugin)}"
-        yield f"- Cost: {plugin.cost}"
+    for heading, text in _knowledge(kind, plugin).items():
+        yield f"- {heading.capitalize()}: {text}"
     yield f"- Architectures: {_architectures(plugin)}"
     if plugin.differs:
         yield f"- Differs from the paper: {plugin.differs}"

@@ -17,8 +17,9 @@ SOURCE = re.compile(
     r"arXiv[: ](?P<arxiv>\d{4}\.\d{4,5})|doi[:.](?P<doi>10\.\d{4,}/[^\s),;]+\w)|OpenReview (?P<review>\w{10})"
 )
 _DIFFERS = "Differs from the paper:"
+_OURS = re.compile(r".*\bOurs\b")
 _ROLES: dict[type, str] = {
-    Fitted: "optimises its trigger beforehand",
+    Fitted: "prepares on the clean model",
     Poisoner: "chooses its own poisons",
     Prompted: "puts a trigger into texts",
     Routed: "has several triggers",
@@ -34,7 +35,7 @@ class Facts:
     Attributes:
         name: as it is registered.
         summary: the paragraphs of the module's docstring before the difference, then the class's first line.
-        papers: what is cited first, as (text, address); empty for our own.
+        papers: what the first paragraph cites, as (text, address); empty for our own.
         differs: how it differs from the paper.
         knows: what it must be granted; for attacks, what the attacker does beside stamping images.
         architectures: vision towers that it works on; empty for all.
@@ -56,13 +57,14 @@ def facts(kind: Kind, name: str, registry: Registry) -> Facts:
     """The facts of a registered plugin with its default parameters."""
     plugin, built = registry.load(kind, name), registry.build(kind, name)
     module = sys.modules[plugin.__module__]
-    before, differs = _split(inspect.cleandoc(module.__doc__ or ""))
+    text = inspect.cleandoc(module.__doc__ or "")
+    before, differs = _split(text)
     own = inspect.cleandoc(plugin.__doc__ or "")
     attack = kind == "attack"
     return Facts(
         name=name,
         summary=(*before, _one_line(own.split("\n\n")[0])),
-        papers=tuple(_papers(before[0] if before else "")),
+        papers=() if _OURS.match(text) else tuple(_papers(before[0])),
         differs=differs,
         knows=_roles(built) if attack else tuple(sorted(getattr(built, "needs", ()))),
         architectures=tuple(sorted(getattr(plugin, "architectures", ()))),
@@ -81,7 +83,7 @@ def _one_line(text: str) -> str:
 def _split(text: str) -> tuple[list[str], str]:
     """The paragraphs before "Differs from the paper", and what follows it."""
     before, _, differs = text.partition(_DIFFERS)
-    return [_one_line(part) for part in before.split("\n\n") if part.strip()], _one_line(differs)
+    return [_one_line(part) for part in before.split("\n\n")], _one_line(differs)
 
 
 def _papers(text: str) -> Iterator[tuple[str, str]]:
