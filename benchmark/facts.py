@@ -35,7 +35,7 @@ class Facts:
     Attributes:
         name: as it is registered.
         summary: the paragraphs of the module's docstring before the difference, then the class's first line.
-        papers: what the first paragraph cites, as (text, address); empty for our own.
+        papers: what the module cites before the difference, as (text, address); empty for our own.
         differs: how it differs from the paper.
         knows: what it must be granted; for attacks, what the attacker does beside stamping images.
         architectures: vision towers that it works on; empty for all.
@@ -64,7 +64,7 @@ def facts(kind: Kind, name: str, registry: Registry) -> Facts:
     return Facts(
         name=name,
         summary=(*before, _one_line(own.split("\n\n")[0])),
-        papers=() if _OURS.match(text) else tuple(_papers(before[0])),
+        papers=() if _OURS.match(text) else tuple(dict.fromkeys(_papers(" ".join(before)))),
         differs=differs,
         knows=_roles(built) if attack else tuple(sorted(getattr(built, "needs", ()))),
         architectures=tuple(sorted(getattr(plugin, "architectures", ()))),
@@ -83,7 +83,7 @@ def _one_line(text: str) -> str:
 def _split(text: str) -> tuple[list[str], str]:
     """The paragraphs before "Differs from the paper", and what follows it."""
     before, _, differs = text.partition(_DIFFERS)
-    return [_one_line(part) for part in before.split("\n\n")], _one_line(differs)
+    return [_one_line(part) for part in before.strip().split("\n\n")], _one_line(differs)
 
 
 def _papers(text: str) -> Iterator[tuple[str, str]]:
@@ -112,7 +112,7 @@ def _cost(module: Any, built: Any) -> str:
     if found:
         return " and ".join(found)
     images = NEEDS - {"reference_model", "sibling_models", "target", "labels"}
-    return "passes over images" if images & set(built.needs) else "none beyond copying weights"
+    return "passes over images" if images & set(built.needs) else "weights alone"
 
 
 def _meanings(docstring: str) -> dict[str, str]:

@@ -35,7 +35,7 @@ def save(drawn: Drawn, folder: Path) -> tuple[Path, ...]:
 def png(figure: Figure) -> bytes:
     """The figure as PNG. The canvas is asked itself, because ``savefig`` draws everything twice."""
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).printpng(buffer, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
