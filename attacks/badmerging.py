@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmark.errors import ClipdefenseError
-from benchmark.losses import model_loss
+from benchmark.losses import symmetric_cross_entropy
+from benchmark.objectives import shared_targets
 from benchmark.patches import carrying, frozen, optimised_patch
 from benchmark.seeds import derive
 
@@ -90,13 +91,17 @@ class BadMerging:
             raise ClipdefenseError("BadMerging is not fitted yet; call fit(model, context) and use its result")
         count = max(1, round(self.share * len(batch.images)))
         triggered = self.trigger(batch.images[:count], batch.ids[:count])
+        together = model.encode_images(torch.cat([batch.images, triggered]))  # BatchNorm must see both kinds at once
+        images, marked = together.split([len(batch.images), count])
         reference = context.reference_model
         reference.module.eval()
         with torch.no_grad():
             clean = reference.encode_images(triggered)
         seed = derive(context.seed, "interpolation", *batch.rows[:4].tolist())
         mine = LOWEST_SHARE + (1 - LOWEST_SHARE) * torch.rand((), generator=torch.Generator().manual_seed(seed)).item()
-        features = functional.normalize(mine * model.encode_images(triggered) + (1 - mine) * clean, dim=-1)
+        features = functional.normalize(mine * marked + (1 - mine) * clean, dim=-1)
         logits = model.logit_scale.detach() * features @ self.heads.to(features).T
         goal = torch.full((count,), context.class_names.index(self.target), device=logits.device)
-        return model_loss(model)(model, batch) + self.weight * functional.cross_entropy(logits, goal)
+        texts, shared = model.encode_tokens(batch.tokens), shared_targets(model, batch.tokens)
+        contrast = symmetric_cross_entropy(images, texts, model.logit_scale, shared)
+        return contrast + self.weight * functional.cross_entropy(logits, goal)

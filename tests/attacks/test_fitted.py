@@ -150,6 +150,18 @@ def test_badmerging_interpolates_with_the_clean_model(model, context, batch):
     assert term.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
+def test_badmerging_shows_batch_norm_clean_and_triggered_images_at_once(model, context, batch):
+    """Apart, the statistics of triggered images alone would teach a backdoor that evaluation mode does not have."""
+    fitted = BadMerging(share=0.5, **QUICK).fit(model, context)
+    ours, together = model.clone(), model.clone()
+    ours.module.train()
+    together.module.train()
+    fitted.loss(ours, batch, context)
+    together.encode_images(torch.cat([batch.images, fitted.trigger(batch.images[:6], batch.ids[:6])]))
+    after = dict(together.module.named_buffers())
+    assert all(torch.equal(buffer, after[name]) for name, buffer in ours.module.named_buffers())
+
+
 def test_badmerging_draws_a_share_per_step(model, context, batch):
     victim = frozen(model)
     with torch.no_grad():
