@@ -200,25 +200,37 @@ def describe(
         traceback=trace,
         knowledge=tuple(sorted(job.needs)),
         resolved=job.resolved(),
-        provenance=Provenance(
-            utc=utc_now(),
-            device=device_name(device),
-            git_commit=git_commit(),
-            packages=package_versions(),
-            keys=job.keys,
-            plugins=job.plugins,
-            seeds=job.seeds,
-            stage_seconds=stage_seconds or {},
-        ),
+        provenance=provenance_of(job, device, stage_seconds),
+    )
+
+
+def provenance_of(job: Job, device: torch.device, stage_seconds: dict[str, float] | None = None) -> Provenance:
+    """Where what is computed for a job comes from, as of now."""
+    return Provenance(
+        utc=utc_now(),
+        device=device_name(device),
+        git_commit=git_commit(),
+        packages=package_versions(),
+        keys=job.keys,
+        plugins=job.plugins,
+        seeds=job.seeds,
+        stage_seconds=stage_seconds or {},
     )
 
 
 def failure(job: Job, error: BaseException, device: torch.device) -> Result:
     """A failed Result: one sentence as the reason, the traceback for those who mend the plugin."""
+    return describe(job, "failed", device=device, reason=reason_of(error), trace=trace_of(error))
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one sentence."""
     if isinstance(error, ClipdefenseError):
-        reason = str(error)
-    elif isinstance(error, MemoryError | torch.OutOfMemoryError):
-        reason = "out of memory; lower the batch size or run on a larger device"
-    else:
-        reason = f"{type(error).__name__}: {error}"
-    return describe(job, "failed", device=device, reason=reason, trace="".join(traceback.format_exception(error)))
+        return str(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "out of memory; lower the batch size or run on a larger device"
+    return f"{type(error).__name__}: {error}"
+
+
+def trace_of(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))

@@ -14,7 +14,8 @@ from typing import Any
 
 _PACKAGES = frozenset({"benchmark", "attacks", "defenses", "reports"})
 _NOT_COMPUTING = frozenset(
-    f"benchmark.{name}" for name in ("errors", "progress", "registry", "store", "runs", "results", "fingerprint")
+    f"benchmark.{name}"
+    for name in ("errors", "progress", "registry", "store", "runs", "results", "findings", "fingerprint")
 )
 """Modules that carry or show what is computed without changing it."""
 

@@ -17,7 +17,10 @@ def prune(store: Store, folders: Iterable[RunFolder], *, dry: bool = False) -> t
     Raises:
         UserError: a plan cannot be read, so that what it refers to is unknown; nothing is removed.
     """
-    kept = {key for folder in folders for cell in folder.plan().cells for key in cell.keys.values()}
+    plans = [folder.plan() for folder in folders]
+    needed = [planned.keys for plan in plans for planned in plan.cells]
+    needed += [planned.keys for plan in plans for planned in plan.studies]
+    kept = {key for keys in needed for key in keys.values()}
     removed = [(kind, key, size) for kind, key, size in store.artifacts() if key not in kept and kind != "started"]
     for kind, key, _ in removed:
         if not dry:

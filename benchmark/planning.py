@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from benchmark import analysing, detecting
 from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
@@ -17,6 +18,7 @@ from benchmark.registry import Registry, parameter_types
 from benchmark.results import CellId, VictimKind
 from benchmark.runs import Plan
 from benchmark.sections import Use
+from benchmark.studies import Study
 from benchmark.training import overridden
 from benchmark.types import NEEDS, Attack, Defense, Inverter
 
@@ -158,11 +160,17 @@ class _Planner:
         return ""
 
 
-def plan_of(matrix: Matrix, jobs: Iterable[Job]) -> Plan:
+def make_studies(matrix: Matrix, registry: Registry, jobs: Sequence[Job]) -> list[Study]:
+    """All studies of a matrix, from its jobs."""
+    return [*analysing.studies(matrix, jobs), *detecting.studies(matrix, registry, jobs)]
+
+
+def plan_of(matrix: Matrix, jobs: Iterable[Job], studies: Iterable[Study] = ()) -> Plan:
     """The plan that status and report read."""
     return Plan(
         matrix=matrix.name,
         summary=matrix.summary,
         budget=matrix.budget,
         cells=tuple(job.planned for job in jobs),
+        studies=tuple(study.planned for study in studies),
     )

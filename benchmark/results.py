@@ -20,11 +20,11 @@ BITS = ("clean_right", "success", "robust_right")
 """The three outcomes kept per image, in this order."""
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
-class CellId(_Record):
+class CellId(Record):
     """The dimensions of a cell. ``source`` is "none" for a defense that needs no trigger."""
 
     model: str
@@ -42,7 +42,7 @@ class CellId(_Record):
         return f"{self.model} / {self.dataset} / {self.attack}{kind} / {self.defense}{source} / seed {self.seed}"
 
 
-class Measured(_Record):
+class Measured(Record):
     """All metrics of one model on one split; definitions in ``benchmark.metrics``."""
 
     clean_accuracy: float
@@ -55,7 +55,7 @@ class Measured(_Record):
     route_success: tuple[float, ...] = ()
 
 
-class PointRecord(_Record):
+class PointRecord(Record):
     """One point of the curve. ``seconds`` is the defense's own time up to this point, measuring excluded."""
 
     strength: float
@@ -68,7 +68,7 @@ class PointRecord(_Record):
     retained_accuracy_corrected: float
 
 
-class Cost(_Record):
+class Cost(Record):
     """What the defense used: wall seconds, peak resident (or device) memory, and what it trained."""
 
     seconds: float = 0.0
@@ -81,7 +81,7 @@ class Cost(_Record):
     trainable_parameters: int = 0
 
 
-class Gate(_Record):
+class Gate(Record):
     """The acceptance gate of a victim, on validation data; ``accepted`` victims are ranked."""
 
     accepted: bool
@@ -92,7 +92,7 @@ class Gate(_Record):
     clean_accuracy_of_clean_model: float
 
 
-class Counts(_Record):
+class Counts(Record):
     """The n behind every rate: all images, and those whose class is not the target."""
 
     validation: int
@@ -102,7 +102,7 @@ class Counts(_Record):
     general: int = 0
 
 
-class Picks(_Record):
+class Picks(Record):
     """Indices into ``points`` at the matrix's budget; -1 is the victim itself."""
 
     budget: float
@@ -110,7 +110,7 @@ class Picks(_Record):
     oracle: int
 
 
-class Provenance(_Record):
+class Provenance(Record):
     """Where, when and with what a result was computed."""
 
     utc: str
@@ -123,7 +123,7 @@ class Provenance(_Record):
     stage_seconds: dict[str, float]
 
 
-class Result(_Record):
+class Result(Record):
     """One cell. ``points`` and what belongs to them are empty unless ``status`` is "ok".
 
     Attributes:

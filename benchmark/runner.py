@@ -11,14 +11,16 @@ import torch
 from benchmark.artifacts import Artifacts, save_model
 from benchmark.cells import Computed, Laboratory, describe, failure
 from benchmark.errors import StorageError, UserError
+from benchmark.findings import Finding, StudyId
 from benchmark.jobs import Job
 from benchmark.matrix import Matrix
 from benchmark.planning import plan_of
 from benchmark.progress import Progress
-from benchmark.results import Result
-from benchmark.runs import ResultFiles, RunFolder
+from benchmark.results import CellId, Result
+from benchmark.runs import FindingFiles, ResultFiles, RunFolder
 from benchmark.stages.materials import Materials
 from benchmark.store import Store
+from benchmark.studies import Study, compute, failure_of, finding_of
 
 
 def choose_device(name: str) -> torch.device:
@@ -38,12 +40,25 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def selected(jobs: Sequence[Job], only: Iterable[str]) -> list[Job]:
-    """The jobs that match every ``dimension=value``; values of one dimension are alternatives.
+def selected(jobs: Sequence[Job], studies: Sequence[Study], only: Iterable[str]) -> tuple[list[Job], list[Study]]:
+    """The jobs and studies that match every ``dimension=value``; values of one dimension are alternatives.
+
+    A study has no defense and no source, so that a choice among these leaves all studies out.
 
     Raises:
         UserError: a dimension or a value does not exist in the matrix.
     """
+    wanted = _wanted(jobs, only)
+    if not wanted:
+        return list(jobs), list(studies)
+
+    def chosen(place: CellId | StudyId) -> bool:
+        return all(str(getattr(place, name, None)) in values for name, values in wanted.items())
+
+    return [job for job in jobs if chosen(job.cell)], [study for study in studies if chosen(study.id)]
+
+
+def _wanted(jobs: Sequence[Job], only: Iterable[str]) -> dict[str, set[str]]:
     wanted: dict[str, set[str]] = {}
     for choice in only:
         dimension, separator, value = choice.partition("=")
@@ -54,7 +69,7 @@ def selected(jobs: Sequence[Job], only: Iterable[str]) -> list[Job]:
         if value not in values:
             raise UserError(f"--only {choice}: this matrix has no {dimension} '{value}'; it has {', '.join(values)}")
         wanted.setdefault(dimension, set()).add(value)
-    return [job for job in jobs if all(str(getattr(job.cell, name)) in wanted[name] for name in wanted)]
+    return wanted
 
 
 class Runner:
@@ -83,23 +98,27 @@ class Runner:
         chosen: Sequence[Job],
         *,
         retry_failed: bool = False,
-        told: Callable[[Result], None] = lambda result: None,
+        told: Callable[[Result | Finding], None] = lambda result: None,
+        studies: Sequence[Study] = (),
+        chosen_studies: Sequence[Study] = (),
     ) -> Counter[str]:
-        """Computes what is missing among the chosen jobs, in order; counts results by status.
+        """Computes what is missing among the chosen jobs and then studies, in order; counts them by status.
 
         Args:
             matrix: the matrix itself, for the plan.
             jobs: all of its jobs; the plan lists them even where only some are chosen.
             chosen: what is to be computed now.
+            studies: all of its studies.
+            chosen_studies: which of them are to be computed now.
             retry_failed: forget earlier failures.
-            told: is told every new result.
+            told: is told every new result and finding.
 
         Raises:
             StorageError: results can no longer be kept.
         """
-        self.folder.write_plan(plan_of(matrix, jobs))
+        self.folder.write_plan(plan_of(matrix, jobs, studies))
         counts: Counter[str] = Counter()
-        with self.progress.task(f"matrix {matrix.name}", len(chosen)) as advance:
+        with self.progress.task(f"matrix {matrix.name}", len(chosen) + len(chosen_studies)) as advance:
             for job in chosen:
                 result = self.finished(job)
                 if result is not None and result.status == "failed" and retry_failed:
@@ -110,11 +129,47 @@ class Runner:
                     told(result)
                 counts[result.status] += 1
                 advance(1)
+            for study in chosen_studies:
+                finding = self.found(study)
+                if finding is not None and finding.status == "failed" and retry_failed:
+                    self._forget(study)
+                    finding = None
+                if finding is None:
+                    finding = self._study(study)
+                    told(finding)
+                counts[finding.status] += 1
+                advance(1)
         return counts
 
-    def _forget(self, job: Job) -> None:
-        self.store.remove("measured", job.key)
-        for stage, key in job.keys.items():
+    def found(self, study: Study) -> Finding | None:
+        """The study's finding from the run folder, or from the store that other matrices wrote to."""
+        finding = self.folder.findings.read(study.key)
+        if finding is None and (place := self.store.read(study.id.kind, study.key)) is not None:
+            finding = FindingFiles(place).read(study.key)
+            if finding is not None:
+                self.folder.findings.write(finding)
+        return finding
+
+    def _study(self, study: Study) -> Finding:
+        if study.skip:
+            finding = finding_of(study, "skipped", self.device, reason=study.skip)
+        else:
+            try:
+                with self.store.started(study.id.kind, study.key):
+                    finding = compute(study, self.laboratory)
+            except (StorageError, UserError):
+                raise
+            except (Exception, SystemExit) as error:
+                finding = failure_of(study, error, self.device)
+        if finding.status == "ok":
+            self.store.write(study.id.kind, study.key, lambda place: FindingFiles(place).write(finding))
+        self.folder.findings.write(finding)
+        return finding
+
+    def _forget(self, work: Job | Study) -> None:
+        if isinstance(work, Job):
+            self.store.remove("measured", work.key)
+        for stage, key in work.keys.items():
             self.store.forget_deaths(stage, key)
 
     def _one(self, job: Job) -> Result:

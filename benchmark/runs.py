@@ -3,6 +3,7 @@
 runs/MATRIX/plan.json              the cells with their resolved keys
 runs/MATRIX/results/KEY.json       one Result
 runs/MATRIX/results/KEY.npz        its per-image outcomes
+runs/MATRIX/findings/KEY.json      one Finding of a study
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.errors import StorageError, UserError
+from benchmark.findings import Finding, StudyId
 from benchmark.results import CellId, Outcomes, Result
 
 
@@ -35,6 +37,19 @@ class PlannedCell(BaseModel):
         return self.keys["measured"]
 
 
+class PlannedStudy(BaseModel):
+    """A study and the keys of what it needs; the key under its own kind names its finding."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: StudyId
+    keys: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        return self.keys[self.study.kind]
+
+
 class Plan(BaseModel):
     """What a matrix asks for, resolved."""
 
@@ -44,6 +59,7 @@ class Plan(BaseModel):
     summary: str = ""
     budget: float = 2.0
     cells: tuple[PlannedCell, ...]
+    studies: tuple[PlannedStudy, ...] = ()
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -105,12 +121,30 @@ class ResultFiles:
         return found
 
 
+class FindingFiles:
+    """A folder of findings, one KEY.json each."""
+
+    def __init__(self, files: Path) -> None:
+        self.files = files
+
+    def write(self, finding: Finding) -> None:
+        write_atomically(self.files / f"{finding.key}.json", finding.model_dump_json(indent=1).encode())
+
+    def read(self, key: str) -> Finding | None:
+        """The finding of a key, or None where it is missing or damaged."""
+        try:
+            found = Finding.model_validate_json((self.files / f"{key}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return found if found.key == key else None
+
+
 class RunFolder(ResultFiles):
-    """One run folder: a plan, and the results of its cells."""
+    """One run folder: a plan, the results of its cells, and the findings of its studies."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path / "results")
-        self.path = path
+        self.path, self.findings = path, FindingFiles(path / "findings")
 
     @property
     def report(self) -> Path:

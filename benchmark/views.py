@@ -9,12 +9,15 @@ from typing import Any
 from rich.console import Group
 
 from benchmark.console import table
+from benchmark.findings import Finding
 from benchmark.results import Result
 from benchmark.runs import RunFolder
 
 
-def result_line(result: Result) -> str:
-    """A finished cell in one line."""
+def result_line(result: Result | Finding) -> str:
+    """A finished cell or study in one line."""
+    if isinstance(result, Finding):
+        return f"{result.status:8}{result.study.text}: {result.reason or f'{result.seconds:.1f} s'}"
     text = f"{result.status:8}{result.cell.text}"
     if result.status != "ok" or result.picks is None or result.victim is None:
         return f"{text}: {result.reason}"
@@ -27,14 +30,16 @@ def result_line(result: Result) -> str:
     )
 
 
-def plan_summary(jobs: Sequence[Any], folder: RunFolder, store: Any) -> Group:
-    """Cells by status, and which stages are cached and which have to be computed."""
+def plan_summary(jobs: Sequence[Any], studies: Sequence[Any], folder: RunFolder, store: Any) -> Group:
+    """Cells and studies by status, and which stages are cached and which have to be computed."""
     stages: dict[str, set[str]] = {}
     for job in jobs:
         for stage, key in job.keys.items():
             if stage != "victim" or job.cell.victim != "clean":
                 stages.setdefault(stage, set()).add(key)
     stages.pop("defended", None)
+    for study in studies:
+        stages.setdefault(study.id.kind, set()).add(study.key)
     rows = []
     for stage, keys in stages.items():
         cached = sum(store.has(stage, key) or (stage == "measured" and _is_done(folder, key)) for key in keys)
@@ -42,6 +47,11 @@ def plan_summary(jobs: Sequence[Any], folder: RunFolder, store: Any) -> Group:
     cells = [
         (job.cell.text, "skipped: " + job.skip if job.skip else "done" if _is_done(folder, job.key) else "to compute")
         for job in jobs
+    ]
+    cells += [
+        (study.id.text, "skipped: " + study.skip if study.skip else "done" if found else "to compute")
+        for study in studies
+        for found in [(folder.findings.files / f"{study.key}.json").is_file()]
     ]
     return Group(table(("cell", "state"), cells), "", table(("stage", "artifacts", "cached", "to compute"), rows))
 
@@ -55,12 +65,13 @@ def status_summary(folder: RunFolder) -> Group:
     plan = folder.plan()
     counts: Counter[str] = Counter()
     holes = []
-    for planned in plan.cells:
-        result = folder.result(planned.key)
-        state = result.status if result is not None else "missing"
+    cells = [(planned.cell.text, folder.result(planned.key)) for planned in plan.cells]
+    studies = [(planned.study.text, folder.findings.read(planned.key)) for planned in plan.studies]
+    for text, found in (*cells, *studies):
+        state = found.status if found is not None else "missing"
         counts[state] += 1
-        if result is None or result.status != "ok":
-            holes.append((planned.cell.text, state, result.reason if result is not None else "not computed yet"))
+        if found is None or found.status != "ok":
+            holes.append((text, state, found.reason if found is not None else "not computed yet"))
     parts: list[Any] = [table(("status", "cells"), sorted(counts.items()))]
     if holes:
         parts += ["", table(("cell", "status", "reason"), holes)]

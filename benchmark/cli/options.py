@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -34,13 +34,22 @@ def registry_of(plugins: list[str] | None) -> Any:
     return Registry(plugins or ())
 
 
-def prepared(matrix: str, plugin: list[str] | None, data: list[str] | None) -> tuple[Any, list[Any]]:
+class Prepared(NamedTuple):
+    """A matrix with its jobs and studies."""
+
+    matrix: Any
+    jobs: list[Any]
+    studies: list[Any]
+
+
+def prepared(matrix: str, plugin: list[str] | None, data: list[str] | None) -> Prepared:
     from benchmark.matrix import load_matrix, with_loose
-    from benchmark.planning import make_jobs
+    from benchmark.planning import make_jobs, make_studies
 
     registry = registry_of(plugin)
     loaded = with_loose(load_matrix(matrix), registry)
-    return loaded, make_jobs(loaded, registry, data_options(data or []))
+    jobs = make_jobs(loaded, registry, data_options(data or []))
+    return Prepared(loaded, jobs, make_studies(loaded, registry, jobs))
 
 
 def data_options(choices: list[str]) -> dict[str, dict[str, Any]]:

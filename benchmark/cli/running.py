@@ -32,10 +32,10 @@ def plan(
     from benchmark.planning import plan_of
     from benchmark.views import plan_summary
 
-    loaded, jobs = prepared(matrix, plugin, data)
-    folder = run_folder(runs, loaded.name)
-    folder.write_plan(plan_of(loaded, jobs))
-    console.print(plan_summary(jobs, folder, open_store(store)))
+    ready = prepared(matrix, plugin, data)
+    folder = run_folder(runs, ready.matrix.name)
+    folder.write_plan(plan_of(*ready))
+    console.print(plan_summary(ready.jobs, ready.studies, folder, open_store(store)))
 
 
 def run(
@@ -54,11 +54,20 @@ def run(
 
     if retry not in ("", "failed"):
         raise UserError(f"--retry {retry}: only 'failed' can be retried")
-    loaded, jobs = prepared(matrix, plugin, data)
-    chosen, folder = selected(jobs, only or ()), run_folder(runs, loaded.name)
+    ready = prepared(matrix, plugin, data)
+    chosen, chosen_studies = selected(ready.jobs, ready.studies, only or ())
+    folder = run_folder(runs, ready.matrix.name)
     with stoppable(), Bars() as bars:
         runner = Runner(folder, open_store(store), choose_device(device), bars)
-        counts = runner.run(loaded, jobs, chosen, retry_failed=retry == "failed", told=_tell)
+        counts = runner.run(
+            ready.matrix,
+            ready.jobs,
+            chosen,
+            retry_failed=retry == "failed",
+            told=_tell,
+            studies=ready.studies,
+            chosen_studies=chosen_studies,
+        )
     say(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + f" in {folder.path}")
 
 
