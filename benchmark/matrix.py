@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from benchmark.errors import UserError, did_you_mean
 from benchmark.registry import Registry
-from benchmark.sections import Pretraining, Protocol, Section, Sizes, Use
+from benchmark.sections import Limit, Pretraining, Protocol, Section, Sizes, Use
 from benchmark.types import NEEDS
 
 BUILT_IN = Path(__file__).parent / "matrices"
@@ -32,6 +32,7 @@ class Matrix(Section):
         benign: the attack whose trigger probes the benign victim; empty leaves the benign victim out.
         targets: target class per data set.
         poisons: poisoned pairs per attack label; "default" for the others.
+        limits: cells that are left out of the product, such as a model that meets one attack alone.
         grants: what a defense may be given; a need that is not granted makes its cells ``skipped``.
         budget: allowed loss in points of clean accuracy at the picked point.
         held_out: labels of the attacks that score alone; defenses are tuned on the others.
@@ -53,6 +54,7 @@ class Matrix(Section):
     benign: str = ""
     targets: dict[str, str] = Field(default_factory=dict)
     poisons: dict[str, int] = Field(default_factory=lambda: {"default": 800})
+    limits: tuple[Limit, ...] = ()
     grants: tuple[str, ...] = tuple(sorted(NEEDS - {"training_pairs", "sibling_models"}))
     budget: float = Field(2.0, gt=0, le=100)
     held_out: tuple[str, ...] = ()
@@ -87,7 +89,29 @@ class Matrix(Section):
             raise ValueError("held_out names every attack; leave one to tune on")
         if self.captions is not None and self.protocol.kind == "classification":
             raise ValueError("protocol.kind = 'classification' trains on labels, which captions do not have; drop one")
+        self._check_limits()
         return self
+
+    def _check_limits(self) -> None:
+        """Every value that a limit names must be in the matrix, so that a slip of the pen leaves nothing out."""
+        known = {
+            "model": set(self.models),
+            "dataset": {use.name for use in self.datasets},
+            "attack": {use.name for use in self.attacks},
+            "source": {*self.sources, "none"},
+            "defense": {use.name for use in self.all_defenses},
+            "victim": {"clean", "poisoned", "benign"},
+        }
+        for limit in self.limits:
+            for dimension, values in (*limit.when.items(), *limit.only.items()):
+                for value in values:
+                    if value not in known[dimension]:
+                        hint = did_you_mean(value, known[dimension])
+                        raise ValueError(f"limits: this matrix has no {dimension} '{value}'; {hint}")
+
+    def admits(self, cell: Mapping[str, Any]) -> bool:
+        """Whether a cell of the product, given by its dimensions, is in the matrix."""
+        return all(limit.admits(cell) for limit in self.limits)
 
     @property
     def all_datasets(self) -> dict[str, Use]:
@@ -171,7 +195,12 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {"sizes": Sizes, "protocol": Protocol, "pretraining": Pretraining}
+    sections: dict[str, type[BaseModel]] = {
+        "sizes": Sizes,
+        "protocol": Protocol,
+        "pretraining": Pretraining,
+        "limits": Limit,
+    }
     if not place:
         return list(Matrix.model_fields)
     section = sections.get(str(place[0]), Use)

@@ -130,7 +130,8 @@ class _Planner:
                         seed=seed,
                         victim=kind,
                     )
-                    yield self._job(cell, spec, attack, defense)
+                    if self.matrix.admits(cell.model_dump()):
+                        yield self._job(cell, spec, attack, defense)
 
     def _sources(self, defense: Defense) -> tuple[str, ...]:
         return self.matrix.sources if frozenset[str](defense.needs) & TRIGGER_NEEDS else ("none",)

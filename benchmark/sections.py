@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -27,6 +28,36 @@ class Use(Section):
     @property
     def name(self) -> str:
         return self.label or self.plugin
+
+
+Dimension = Literal["model", "dataset", "attack", "source", "defense", "victim"]
+
+
+class Limit(Section):
+    """Leaves cells out of the product: those that match ``when`` stay only where they match ``only`` as well.
+
+    Attributes:
+        when: dimension -> one value or several; a cell matches if it has one of them in every dimension named.
+        only: the same; of the cells that match ``when``, those that do not match this are left out.
+    """
+
+    when: dict[Dimension, tuple[str, ...]] = Field(min_length=1)
+    only: dict[Dimension, tuple[str, ...]] = Field(min_length=1)
+
+    @field_validator("when", "only", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: (found,) if isinstance(found, str) else found for key, found in value.items()}
+
+    def admits(self, cell: Mapping[str, Any]) -> bool:
+        """Whether a cell, given by its dimensions, stays in the matrix."""
+
+        def matches(rule: Mapping[Dimension, tuple[str, ...]]) -> bool:
+            return all(cell[dimension] in values for dimension, values in rule.items())
+
+        return not matches(self.when) or matches(self.only)
 
 
 class Sizes(Section):

@@ -1,6 +1,8 @@
 """Detectors of sparse places, on clouds whose geometry is known."""
 
-from dataclasses import replace
+from dataclasses from itertools import pairwise
+
+import replace
 
 import numpy as np
 import pytest
@@ -71,7 +73,7 @@ def test_a_cluster_larger_than_k_hides_itself(detector, cloud, pairs, context, m
 def test_the_distance_grows_with_k_and_with_the_way_from_the_cloud(pairs, context, monkeypatch):
     features = uniform(200, 2)
     by_k = [scores_of(KDist(k=k), features, pairs, context, monkeypatch) for k in (1, 4, 16, 64)]
-    assert all((low < high).all() for low, high in zip(by_k, by_k[1:], strict=False))
+    assert all((low < high).all() for low, high in pairwise(by_k))
     way = np.array([[0.5 + step, 0.5] for step in (1.0, 2.0, 4.0, 8.0)])
     found = [
         scores_of(KDist(), np.concatenate([features, place[None]]), pairs, context, monkeypatch)[-1] for place in way
