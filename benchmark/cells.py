@@ -11,7 +11,7 @@ import torch
 
 from benchmark.artifacts import Artifacts, target_of
 from benchmark.errors import ClipdefenseError
-from benchmark.gate import judge
+from benchmark.gate import judge, outside
 from benchmark.jobs import Job, given
 from benchmark.metrics import METRIC_VERSION
 from benchmark.models import Clip
@@ -57,6 +57,8 @@ class Laboratory:
         trigger = (repr(job.dataset), job.cell.attack, repr(attack), job.keys.get("fitted"))
         untouched = self.measurements.get((job.keys["pretrained"], *trigger), lambda: examination.of(clean))
         before = self.measurements.get((job.keys["victim"], *trigger), lambda: examination.of(victim))
+        if job.imported is not None and (why := outside(job.imported.expected, before.validation.metrics)):
+            raise ClipdefenseError(f"the imported victim '{job.imported.path.name}' is refused: {why}")
         meter = Meter()
         context = self.context(job, victim, clean, meter)
         curve = climb(

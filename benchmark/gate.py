@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from benchmark.metrics import Rates
 from benchmark.results import Gate
+from benchmark.sections import Expected
 
 MINIMAL_SUCCESS = 0.90
 MINIMAL_GAIN = 0.80
@@ -42,4 +43,15 @@ def judge(victim: Seen | Rates, clean: Seen | Rates) -> Gate:
         attack_success_rate_of_clean_model=natural,
         clean_accuracy=victim["clean_accuracy"],
         clean_accuracy_of_clean_model=clean["clean_accuracy"],
+    )
+
+
+def outside(expected: Expected, victim: Rates) -> str:
+    """What of an imported victim's rates on the validation split lies outside of the expected ranges; else empty."""
+    limits = {"clean accuracy": expected.clean_accuracy, "attack success": expected.attack_success_rate}
+    found = {"clean accuracy": victim["clean_accuracy"], "attack success": victim["attack_success_rate"]}
+    return "; ".join(
+        f"{name} {found[name]:.3f} is outside of the expected {limit[0]:g} to {limit[1]:g}"
+        for name, limit in limits.items()
+        if limit is not None and not limit[0] <= found[name] <= limit[1]
     )

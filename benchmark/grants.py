@@ -30,11 +30,15 @@ def checked_needs(who: str, plugin: Any) -> frozenset[str]:
     return frozenset[str](needs)
 
 
-def reason_to_skip(matrix: Matrix, spec: ModelSpec, plugin: Any, needs: frozenset[str]) -> str:
+def reason_to_skip(
+    matrix: Matrix, spec: ModelSpec, plugin: Any, needs: frozenset[str], *, imported: bool = False
+) -> str:
     """Why a plugin does not meet a model in a matrix, or an empty text."""
     missing = sorted(needs - set(matrix.grants))
     if missing:
         return f"needs '{missing[0]}', which the matrix does not grant"
+    if imported and "training_pairs" in needs:
+        return "needs 'training_pairs', which an imported victim does not bring"
     if "labels" in needs and matrix.captions is not None:
         return f"needs 'labels', which the pairs of '{matrix.captions.name}' do not have"
     kinds = getattr(plugin, "architectures", None)

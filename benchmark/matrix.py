@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from benchmark.errors import UserError, did_you_mean
 from benchmark.registry import Registry
-from benchmark.sections import Limit, Pretraining, Protocol, Section, Sizes, Use
+from benchmark.sections import Expected, Imported, Limit, Pretraining, Protocol, Section, Sizes, Use
 from benchmark.types import NEEDS
 
 BUILT_IN = Path(__file__).parent / "matrices"
@@ -33,6 +33,7 @@ class Matrix(Section):
         targets: target class per data set.
         poisons: poisoned pairs per attack label; "default" for the others.
         limits: cells that are left out of the product, such as a model that meets one attack alone.
+        imported: victims that were trained elsewhere.
         grants: what a defense may be given; a need that is not granted makes its cells ``skipped``.
         budget: allowed loss in points of clean accuracy at the picked point.
         held_out: labels of the attacks that score alone; defenses are tuned on the others.
@@ -55,6 +56,7 @@ class Matrix(Section):
     targets: dict[str, str] = Field(default_factory=dict)
     poisons: dict[str, int] = Field(default_factory=lambda: {"default": 800})
     limits: tuple[Limit, ...] = ()
+    imported: tuple[Imported, ...] = ()
     grants: tuple[str, ...] = tuple(sorted(NEEDS - {"training_pairs", "sibling_models"}))
     budget: float = Field(2.0, gt=0, le=100)
     held_out: tuple[str, ...] = ()
@@ -119,6 +121,28 @@ class Matrix(Section):
         captions = () if self.captions is None else (self.captions,)
         return {use.name: use for use in (*captions, *self.retrieval, *self.datasets, *self.general)}
 
+    @model_validator(mode="after")
+    def _imports_fit(self) -> Matrix:
+        places = [self.place_of(victim) for victim in self.imported]
+        known = (self.models, [use.name for use in self.datasets], [use.name for use in self.attacks], self.seeds)
+        for place in places:
+            for kind, name, names in zip(("model", "dataset", "attack", "seed"), place, known, strict=True):
+                if name not in names:
+                    hint = did_you_mean(str(name), [str(item) for item in names])
+                    raise ValueError(f"imported: {kind} '{name}' is not in the matrix; {hint}")
+            if places.count(place) > 1:
+                raise ValueError(f"imported: two checkpoints stand for the same victim {place}; set seed or dataset")
+        return self
+
+    def place_of(self, victim: Imported) -> tuple[str, str, str, int]:
+        """Model, data set, attack and seed of an imported victim; what it leaves open is the matrix's first."""
+        return (
+            victim.model or self.models[0],
+            victim.dataset or self.datasets[0].name,
+            victim.attack,
+            self.seeds[0] if victim.seed is None else victim.seed,
+        )
+
     @property
     def all_defenses(self) -> tuple[Use, ...]:
         """The defenses with the controls that every matrix has."""
@@ -156,6 +180,9 @@ def _read(name: Any, parents: tuple[Path, ...] = ()) -> dict[str, Any]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"matrix '{path}' is not valid TOML: {error}") from error
+    for row in table.get("imported", ()):
+        if isinstance(row, dict) and isinstance(row.get("checkpoint"), str):
+            row["checkpoint"] = str(path.parent / Path(row["checkpoint"]).expanduser())
     base = table.pop("extends", None)
     return _merged(_read(base, (*parents, path)) if base is not None else {}, table) | {"name": path.stem}
 
@@ -203,6 +230,8 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
     }
     if not place:
         return list(Matrix.model_fields)
+    if place[0] == "imported":
+        return list((Expected if "expected" in place else Imported).model_fields)
     section = sections.get(str(place[0]), Use)
     return list(section.model_fields)
 

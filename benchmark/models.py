@@ -11,6 +11,7 @@ import open_clip
 import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.modified_resnet import ModifiedResNet
+from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -74,6 +75,25 @@ class Clip:
         """The inverse temperature s = exp(logit_scale), a scalar tensor."""
         scale: Tensor = self.module.logit_scale.exp()
         return scale
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Kinds of modules that were added to the architecture, by their ``adapter``; empty for a plain model."""
+        kinds = (getattr(part, "adapter", None) for part in self.module.modules())
+        return tuple(sorted({kind for kind in kinds if isinstance(kind, str)}))
+
+    @property
+    def quick_gelu(self) -> bool:
+        """Whether its activation is OpenAI's."""
+        return any(isinstance(part, QuickGELU) for part in self.module.modules())
+
+    @property
+    def normalisation(self) -> dict[str, list[float]] | None:
+        """Mean and deviation per channel as the model itself says; None where OpenAI's are taken by default."""
+        visual = self.module.visual
+        if getattr(visual, "image_mean", None) and getattr(visual, "image_std", None):
+            return {"mean": list(visual.image_mean), "std": list(visual.image_std)}
+        return None
 
     def to(self, device: torch.device) -> Clip:
         """Moves the model in place."""

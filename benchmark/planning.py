@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmark import analysing, detecting
@@ -11,14 +12,15 @@ from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
+from benchmark.fingerprint import file_digest
 from benchmark.grants import checked_needs, reason_to_skip
-from benchmark.jobs import TRIGGER_NEEDS, Job, given, seeds_of
+from benchmark.jobs import TRIGGER_NEEDS, ImportedVictim, Job, given, seeds_of
 from benchmark.keys import with_keys
 from benchmark.matrix import Matrix
 from benchmark.registry import Registry, parameter_types
 from benchmark.results import CellId, VictimKind
 from benchmark.runs import Plan
-from benchmark.sections import Use
+from benchmark.sections import Imported, Use
 from benchmark.studies import Study
 from benchmark.training import overridden
 from benchmark.types import Attack, Defense, Inverter, Objective
@@ -57,6 +59,7 @@ class _Planner:
         self.captions = None if matrix.captions is None else self._captioned(matrix.captions)
         self.pretraining = {name: self._pretraining(name) for name in matrix.pretraining.pairs}
         inverters = [source for source in matrix.sources if source != "given"]
+        self.imported = {matrix.place_of(victim): self._imported(victim) for victim in matrix.imported}
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
     def _spec(self, model: str) -> ModelSpec:
@@ -79,6 +82,12 @@ class _Planner:
         if self.matrix.captions is not None and name == self.matrix.captions.name:
             return self._captioned(self.matrix.captions)
         return self._dataset(self.matrix.all_datasets.get(name, Use(plugin=name)))
+
+    def _imported(self, victim: Imported) -> ImportedVictim:
+        path = Path(victim.checkpoint)
+        if not path.is_file():
+            raise UserError(f"matrix '{self.matrix.name}': there is no checkpoint file '{path}' to import")
+        return ImportedVictim(path=path, sha256=file_digest(path), expected=victim.expected)
 
     def _attack(self, use: Use, dataset: str) -> Attack:
         parameters = dict(use.parameters)
@@ -141,6 +150,8 @@ class _Planner:
         needs = given(defense.needs, self.matrix)
         if inverter is not None:
             needs = (needs - TRIGGER_NEEDS) | given(inverter.needs, self.matrix)
+        place = (cell.model, cell.dataset, cell.attack, cell.seed)
+        imported = self.imported.get(place) if cell.victim == "poisoned" else None
         job = Job(
             cell=cell,
             matrix=self.matrix,
@@ -157,7 +168,8 @@ class _Planner:
             recipe=overridden(spec.finetune, **self.matrix.protocol.changes),
             seeds=seeds_of(cell),
             needs=needs,
-            skip=reason_to_skip(self.matrix, spec, defense, needs),
+            imported=imported,
+            skip=reason_to_skip(self.matrix, spec, defense, needs, imported=imported is not None),
         )
         return with_keys(job)
 

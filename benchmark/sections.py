@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -119,6 +119,42 @@ class Protocol(Section):
         """What it sets of a recipe. On a ladder the rate is that of the last rung, for what no gate judges."""
         rate = self.ladder[-1] if self.ladder else self.learning_rate
         return {"learning_rate": rate, "epochs": self.epochs, "batch_size": self.batch_size}
+
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= limits[0] <= limits[1] <= 1:
+        raise ValueError("write [lowest, highest], both in [0, 1]")
+    return limits
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class Expected(Section):
+    """Where an imported victim must lie on validation data, [lowest, highest] each; None allows everything."""
+
+    clean_accuracy: Range | None = None
+    attack_success_rate: Range | None = None
+
+
+class Imported(Section):
+    """A victim that was trained elsewhere and takes the place of the one that the matrix would train.
+
+    Attributes:
+        checkpoint: its file, relative to the matrix file.
+        attack: label of the attack that it was poisoned with.
+        model: the clean model that it descends from; empty for the only one.
+        dataset: label of the data set that it is measured on; empty for the only one.
+        seed: the matrix's seed that it stands for; None for the first.
+        expected: refused where it measures outside of these ranges.
+    """
+
+    checkpoint: str
+    attack: str
+    model: str = ""
+    dataset: str = ""
+    seed: int | None = None
+    expected: Expected = Expected()
 
 
 class Pretraining(Section):

@@ -35,7 +35,7 @@ def plan_summary(jobs: Sequence[Any], studies: Sequence[Any], folder: RunFolder,
     stages: dict[str, set[str]] = {}
     for job in jobs:
         for stage, key in job.keys.items():
-            if stage != "victim" or job.cell.victim != "clean":
+            if stage != "victim" or (job.cell.victim != "clean" and job.imported is None):
                 stages.setdefault(stage, set()).add(key)
     stages.pop("defended", None)
     for study in studies:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import typer
 
-from benchmark.cli import comparing, describing, drawing, exchanging, looking, running, starting, storing, verifying
+from benchmark.cli import (
+    comparing,
+    describing,
+    drawing,
+    exchanging,
+    exporting,
+    looking,
+    running,
+    starting,
+    storing,
+    verifying,
+)
 from benchmark.errors import ClipdefenseError, UserError
 
 app = typer.Typer(
@@ -16,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How much of a backdoor does a defense remove from a CLIP model, and what does it cost in clean ability?",
 )
-for part in (running, drawing, comparing, verifying, looking, describing, starting, exchanging, storing):
+for part in (running, drawing, comparing, verifying, looking, describing, starting, exchanging, exporting, storing):
     part.register(app)
 
 

@@ -28,6 +28,7 @@ Data = Annotated[
 Published = Annotated[bool, typer.Option("--published", help="MATRIX names results that come with clipdefense.")]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Print hours, disk and downloads, and compute nothing.")]
 Retry = Annotated[str, typer.Option("--retry", help="'failed' computes failed cells again.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
 def registry_of(plugins: list[str] | None) -> Any:

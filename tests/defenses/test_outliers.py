@@ -1,8 +1,7 @@
 """Detectors of sparse places, on clouds whose geometry is known."""
 
-from dataclasses from itertools import pairwise
-
-import replace
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
