@@ -49,7 +49,8 @@ class Flops:
 def _counted(forward: Callable[[Tensor], Any], given: Tensor) -> float:
     with FlopCounterMode(display=False) as counter:
         forward(given)
-    return counter.get_total_flops() / len(given)
+    total: int = counter.get_total_flops()
+    return total / len(given)
 
 
 def forward_flops(spec: ModelSpec) -> Flops:

@@ -193,7 +193,7 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         before = merged.get(key)
         tables = isinstance(before, dict) and isinstance(value, dict) and "plugin" not in value
-        merged[key] = _merged(before, value) if tables else value
+        merged[key] = _merged(before, value) if before is not None and tables else value
     return merged
 
 

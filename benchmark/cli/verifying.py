@@ -47,9 +47,9 @@ def verify(
     from benchmark.runner import choose_device
     from benchmark.verifying import draw, verify
 
-    loaded, jobs = prepared(matrix, plugin, data)
-    folder = run_folder(runs, loaded.name)
-    drawn, differing = draw(folder, jobs, cells, seed), 0
+    ready = prepared(matrix, plugin, data)
+    folder = run_folder(runs, ready.matrix.name)
+    drawn, differing = draw(folder, ready.jobs, cells, seed), 0
     with stoppable(), _models(store, keep_models) as models, Bars() as bars:
         for verdict in verify(folder, drawn.jobs, models, choose_device(device), bars):
             say(verdict.line)
