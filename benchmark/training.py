@@ -164,8 +164,7 @@ def train(
     run = Trainer(model, pairs, recipe, loss=loss or model_loss(model), seed=seed, part=part, precision=precision)
     meter = meter if meter is not None else Meter()
     meter.trainable = max(meter.trainable, sum(p.numel() for p in run.parameters))
-    steps_per_epoch = len(epoch_rows(len(pairs), recipe.batch_size, torch.Generator()))
-    total = steps_per_epoch * recipe.epochs
+    total = len(epoch_rows(len(pairs), recipe.batch_size, torch.Generator())) * recipe.epochs
     if not total:
         raise Diverged(f"{description}: {len(pairs)} pairs make no step; give at least two pairs and one epoch")
     step = 0
