@@ -68,10 +68,13 @@ def seconds(work: Work, device: torch.device) -> float:
 
 
 def training_race(model: Clip, pairs: Pairs, recipe: Recipe, precision: str = "float32") -> Race:
-    """One epoch of the training loop against as many forward passes, backward passes and steps on one batch."""
+    """One epoch of the training loop against as many forward passes, backward passes and steps on one batch.
+
+    The steps on the one batch have length zero: learning it by heart would leave gradients too small to be quick.
+    """
     once, count = overridden(recipe, epochs=1), len(pairs) // recipe.batch_size
     bare, loss = model.clone(), model_loss(model)
-    step, rows = optimiser(bare, once, "both"), torch.arange(recipe.batch_size)
+    step, rows = optimiser(bare, overridden(once, learning_rate=0.0), "both"), torch.arange(recipe.batch_size)
     tokens, ids = bare.tokenize(pairs.captions)[rows].to(bare.device), pairs.ids[rows].to(bare.device)
     batch = Batch(to_float(pairs.images[rows], bare.device), tokens, None, ids, rows.to(bare.device))
 

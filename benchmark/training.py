@@ -115,6 +115,10 @@ class Trainer:
             images = mirrored(images, flips)
         return Batch(images, tokens, labels, ids, rows)
 
+    def batches(self, order: Iterable[Tensor]) -> Iterator[Batch]:
+        """The batches of an epoch, on the device."""
+        return map(self.on_device, prefetched(self.reads(order), self.model.device))
+
     def step(self, batch: Batch, rate: float) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -173,8 +177,7 @@ def train(
             set_training_mode(run.model.module, recipe.batch_norm)
             losses = torch.zeros((), device=run.model.device)
             order = epoch_rows(len(pairs), recipe.batch_size, run.generator)
-            for parts in prefetched(run.reads(order), run.model.device):
-                batch = run.on_device(parts)
+            for batch in run.batches(order):
                 losses += run.step(batch, learning_rate(recipe, step, total))
                 step += 1
                 meter.steps += 1

@@ -38,7 +38,7 @@ class ImageSource(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: Tensor, /) -> Tensor:
-        """Rows (B,) int64 -> images (B, 3, H, W) uint8."""
+        """Rows (B,) int64 -> images (B, 3, H, W) uint8; may be asked for from two threads at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

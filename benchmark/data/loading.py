@@ -14,7 +14,7 @@ from torch import Tensor
 Read = TypeVar("Read")
 Parts = tuple[Tensor | None, ...]
 
-_AHEAD = 4
+_AHEAD = 2
 _THREADS = 2
 
 

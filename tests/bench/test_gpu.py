@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an 
 
 PAIRS = 8192
 CLASSES = 100
+STEPS = 32
 TEMPLATES = ("a photo of a {}", "a picture of a {}")
 FLOOR = 0.90
 """Below this share of the bare speed a benchmark fails; the goal is 0.95."""
@@ -124,7 +125,7 @@ def test_a_cleanclip_cell(model, spec, pairs, device, tell, said):
 
 
 def test_the_host_does_not_wait_within_an_epoch(model, spec, pairs, tell):
-    few = pairs.take(torch.arange(32 * spec.finetune.batch_size))
+    few = pairs.take(torch.arange(STEPS * spec.finetune.batch_size))
     recipe = overridden(spec.finetune, epochs=1, shift=4, flip=True)
     last(train(model, few, recipe, seed=0, precision="bfloat16"))
     with warnings.catch_warnings(record=True) as caught:
@@ -135,5 +136,5 @@ def test_the_host_does_not_wait_within_an_epoch(model, spec, pairs, tell):
         finally:
             torch.cuda.set_sync_debug_mode("default")
     waits = [warning for warning in caught if "called a synchronizing" in str(warning.message)]
-    tell(f"the host waited {len(waits)} times for the GPU in an epoch of 32 steps")
-    assert len(waits) < 16
+    tell(f"the host waited {len(waits)} times for the GPU in an epoch of {STEPS} steps")
+    assert len(waits) < STEPS / 2  # the loss is read once, at the end
