@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.findings import Finding
 from benchmark.picking import VICTIM
 from benchmark.results import Counts, Measured, Outcomes, Result
 
@@ -53,6 +54,12 @@ def same_outcomes(first: Outcomes | None, second: Outcomes | None) -> bool:
     if first is None or second is None:
         return first is second
     return all(np.array_equal(getattr(first, name), getattr(second, name)) for name in _OUTCOMES)
+
+
+def same_finding(first: Finding, second: Finding) -> bool:
+    """Whether two findings say the same of a study; clocks and origin do not count."""
+    incidental = {"provenance", "resolved", "traceback", "seconds"}
+    return len({one.model_dump_json(exclude=incidental) for one in (first, second)}) == 1
 
 
 class Difference(NamedTuple):

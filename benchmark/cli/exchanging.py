@@ -11,14 +11,15 @@ from benchmark.cli.options import Runs, run_folder
 
 
 def export_results(matrix: str, file: Path, runs: Runs = Path("runs")) -> None:
-    """Write the plan, the results and the per-image outcomes of a run into one zip file."""
+    """Write the plan, results, per-image outcomes and findings of a run into one zip file."""
     from benchmark.console import Bars, say
     from benchmark.exchange.exporting import export_results
 
     with Bars() as bars:
         exported = export_results(run_folder(runs, matrix), file, bars)
-    holes = f", {exported.missing} cells have none" if exported.missing else ""
-    say(f"{exported.results} results in {file}{holes}")
+    findings = f" and {exported.findings} findings" if exported.findings else ""
+    holes = f", {exported.missing} are missing" if exported.missing else ""
+    say(f"{exported.results} results{findings} in {file}{holes}")
 
 
 def import_results(

@@ -22,7 +22,10 @@ FORMAT_VERSION = 1
 MANIFEST, PLAN = "manifest.json", "plan.json"
 MEMBER_BYTES = 64 * 2**20
 ARCHIVE_BYTES = 2**30
-_RESULT = re.compile(r"results/(?P<key>[0-9a-f]{8,64})\.(?P<kind>json|npz)")
+FOLDERS = ("results/", "findings/")
+_STORED = re.compile(
+    r"(results/(?P<key>[0-9a-f]{8,64})\.(?P<kind>json|npz))|(findings/(?P<finding>[0-9a-f]{8,64})\.json)"
+)
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
 
 
@@ -38,9 +41,11 @@ class Manifest(BaseModel):
 
 
 def key_of(name: str, kind: str) -> str | None:
-    """The key of a member that is a result ("json") or its outcomes ("npz"), or None."""
-    found = _RESULT.fullmatch(name)
-    return found["key"] if found is not None and found["kind"] == kind else None
+    """The key of a member that is a result ("json"), its outcomes ("npz") or a "finding", or None."""
+    found = _STORED.fullmatch(name)
+    if found is None or kind == "finding":
+        return None if found is None else found["finding"]
+    return found["key"] if found["kind"] == kind else None
 
 
 def write_archive(path: Path, members: Mapping[str, bytes]) -> None:
@@ -84,10 +89,10 @@ def read_archive(path: Path) -> dict[str, bytes]:
 
 def _admitted(path: Path, infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """The members, refused before a byte of them is unpacked where name or size is not as it should be."""
-    infos = [info for info in infos if info.filename != "results/"]
+    infos = [info for info in infos if info.filename not in FOLDERS]
     names = [info.filename for info in infos]
     for info in infos:
-        if info.filename not in (MANIFEST, PLAN) and _RESULT.fullmatch(info.filename) is None:
+        if info.filename not in (MANIFEST, PLAN) and _STORED.fullmatch(info.filename) is None:
             raise UserError(
                 f"'{path}' holds '{info.filename}', which is neither a plan nor a result; it is not imported"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,10 @@ from pydantic import ValidationError
 
 from benchmark.errors import UserError
 from benchmark.exchange.archive import MEMBER_BYTES, PLAN, key_of, read_archive, unpacked_size
+from benchmark.exchange.parsing import first_fault, parsed
 from benchmark.exchange.plausibility import faults
+from benchmark.exchange.studies import read_findings
+from benchmark.findings import Finding
 from benchmark.results import SCHEMA_VERSION, Outcomes, Result
 from benchmark.runs import Plan
 
@@ -23,10 +25,11 @@ Stored = tuple[Result, Outcomes | None]
 
 @dataclass(frozen=True)
 class Contents:
-    """A plan and the results of its cells by key; cells without a result are holes."""
+    """A plan, the results of its cells and the findings of its studies by key; what has none is a hole."""
 
     plan: Plan
     results: Mapping[str, Stored]
+    findings: Mapping[str, Finding]
 
 
 def read_contents(path: Path) -> Contents:
@@ -39,11 +42,16 @@ def read_contents(path: Path) -> Contents:
     try:
         plan = Plan.model_validate_json(members.pop(PLAN))
     except ValidationError as error:
-        raise UserError(f"'{path}': {PLAN} is not a plan of this version: {_first(error)}") from error
+        raise UserError(f"'{path}': {PLAN} is not a plan of this version: {first_fault(error)}") from error
+    results = {key: _stored(path, name, members) for name in sorted(members) if (key := key_of(name, "json"))}
+    _check_results(path, plan, results, members)
+    return Contents(plan, results, read_findings(path, plan, members))
+
+
+def _check_results(path: Path, plan: Plan, results: Mapping[str, Stored], members: Mapping[str, bytes]) -> None:
     planned = {cell.key: cell for cell in plan.cells}
     if len(planned) < len(plan.cells):
         raise UserError(f"'{path}': two cells of its plan share a key; export the run again")
-    results = {key: _stored(path, name, members) for name in sorted(members) if (key := key_of(name, "json"))}
     for name in members:
         if (key := key_of(name, "npz")) is not None and key not in results:
             raise UserError(f"'{path}' holds '{name}' without its result; export the run again")
@@ -56,24 +64,13 @@ def read_contents(path: Path) -> Contents:
             raise UserError(f"'{path}': result '{key}' ({result.cell.text}) knows something else than its plan says")
         for fault in faults(result, outcomes, plan.budget):
             raise UserError(f"'{path}': result '{key}' ({result.cell.text}) cannot be true: {fault}")
-    return Contents(plan, results)
 
 
 def _stored(path: Path, name: str, members: Mapping[str, bytes]) -> Stored:
     key = key_of(name, "json")
-    where = f"'{path}': '{name}'"
-    try:
-        schema = json.loads(members[name])["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{where} is no result; export the run again") from error
-    if schema not in range(1, SCHEMA_VERSION + 1):
-        raise UserError(f"{where} is of schema version {schema} and this clipdefense reads 1 to {SCHEMA_VERSION}")
-    try:
-        result = Result.model_validate_json(members[name])
-    except ValidationError as error:
-        raise UserError(f"{where} is not a result of this version: {_first(error)}") from error
+    result = parsed(Result, f"'{path}': '{name}'", members[name], SCHEMA_VERSION)
     if result.key != key:
-        raise UserError(f"{where} calls itself '{result.key}'; export the run again")
+        raise UserError(f"'{path}': '{name}' calls itself '{result.key}'; export the run again")
     packed = members.get(f"results/{key}.npz")
     return result, None if packed is None else _outcomes(f"'{path}': 'results/{key}.npz'", packed)
 
@@ -97,11 +94,6 @@ def members_of(contents: Contents) -> dict[str, bytes]:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **outcomes.packed())  # type: ignore[arg-type]
             members[f"results/{key}.npz"] = buffer.getvalue()
+    for key, finding in sorted(contents.findings.items()):
+        members[f"findings/{key}.json"] = finding.model_dump_json(indent=1).encode()
     return members
-
-
-def _first(error: ValidationError) -> str:
-    """The first thing that is wrong, with its place."""
-    found = error.errors()[0]
-    place = ".".join(str(part) for part in found["loc"])
-    return f"{place}: {found['msg'].lower()}" if place else str(found["msg"]).lower()

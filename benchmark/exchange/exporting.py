@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from benchmark.errors import ClipdefenseError
 from benchmark.exchange.archive import write_archive
 from benchmark.exchange.contents import Contents, Stored, members_of
 from benchmark.exchange.plausibility import faults
+from benchmark.findings import Finding
 from benchmark.progress import Progress, Silent
 from benchmark.results import Result
 from benchmark.runs import RunFolder
 
+Kind = TypeVar("Kind", Result, Finding)
+
 
 class Exported(NamedTuple):
-    """How many results went into a file, and how many cells of the plan have none."""
+    """How many results and findings went into a file, and how many cells and studies of the plan have none."""
 
     results: int
+    findings: int
     missing: int
 
 
@@ -39,13 +43,16 @@ def export_results(folder: RunFolder, path: Path, progress: Progress | None = No
                     raise ClipdefenseError(f"result '{planned.key}' ({planned.cell.text}) cannot be true: {fault}")
                 results[planned.key] = portable(result), outcomes
             advance(1)
-    write_archive(path, members_of(Contents(plan, results)))
-    return Exported(len(results), len(plan.cells) - len(results))
+    read = [folder.findings.read(study.key) for study in plan.studies]
+    findings = {finding.key: portable(finding) for finding in read if finding is not None}
+    write_archive(path, members_of(Contents(plan, results, findings)))
+    missing = len(plan.cells) - len(results) + len(plan.studies) - len(findings)
+    return Exported(len(results), len(findings), missing)
 
 
-def portable(result: Result) -> Result:
-    """The result without places of the machine that computed it: no traceback, and of absolute paths the last part."""
-    return result.model_copy(update={"traceback": "", "resolved": _placeless(result.resolved)})
+def portable(record: Kind) -> Kind:
+    """The record without places of the machine that computed it: no traceback, and of absolute paths the last part."""
+    return record.model_copy(update={"traceback": "", "resolved": _placeless(record.resolved)})
 
 
 def _placeless(value: Any) -> Any:

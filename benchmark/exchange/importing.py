@@ -9,17 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark.agreement import same_numbers, same_outcomes
+from benchmark.agreement import same_finding, same_numbers, same_outcomes
 from benchmark.errors import UserError
 from benchmark.exchange.contents import Contents, read_contents
 from benchmark.files import cannot_write
+from benchmark.findings import Finding
 from benchmark.runs import Plan, RunFolder
 
 _NAME = re.compile(r"\w[\w-]{0,99}")
 
 
 class Imported(NamedTuple):
-    """Where results went, how many are new there, how many were there already."""
+    """Where results and findings went, how many are new there, how many were there already."""
 
     folder: RunFolder
     added: int
@@ -45,8 +46,10 @@ def import_results(path: Path, runs: Path, name: str = "") -> Imported:
     folder = RunFolder(runs / name)
     _compare_plans(contents.plan, folder)
     new = [key for key in contents.results if not _is_there(folder, contents, key)]
-    _move_in(folder, contents, new)
-    return Imported(folder, len(new), len(contents.results) - len(new))
+    found = [key for key, finding in contents.findings.items() if not _is_found(folder, finding)]
+    _move_in(folder, contents, [*new, *found])
+    added = len(new) + len(found)
+    return Imported(folder, added, len(contents.results) + len(contents.findings) - added)
 
 
 def _compare_plans(plan: Plan, folder: RunFolder) -> None:
@@ -54,10 +57,11 @@ def _compare_plans(plan: Plan, folder: RunFolder) -> None:
     if not (folder.path / "plan.json").is_file():
         return
     there = folder.plan()
-    known = {cell.key for cell in there.cells}
-    strange = next((cell for cell in plan.cells if cell.key not in known), None)
-    if strange is not None or there.budget != plan.budget:
-        what = f"it lacks {strange.cell.text} under this key" if strange is not None else "it has another budget"
+    known = {cell.key for cell in there.cells} | {study.key for study in there.studies}
+    strange = [cell.cell.text for cell in plan.cells if cell.key not in known]
+    strange += [study.study.text for study in plan.studies if study.key not in known]
+    if strange or there.budget != plan.budget:
+        what = f"it lacks {strange[0]} under this key" if strange else "it has another budget"
         raise UserError(
             f"the plan in '{folder.path}' is another one ({what}); import under another name with --as NAME"
         )
@@ -82,6 +86,24 @@ def _is_there(folder: RunFolder, contents: Contents, key: str) -> bool:
     return True
 
 
+def _is_found(folder: RunFolder, finding: Finding) -> bool:
+    """Whether an equal finding is there.
+
+    Raises:
+        UserError: a different or a damaged one is.
+    """
+    file = folder.findings.files / f"{finding.key}.json"
+    if not file.exists():
+        return False
+    there = folder.findings.read(finding.key)
+    if there is None or not same_finding(there, finding):
+        raise UserError(
+            f"'{file}' ({finding.study.text}) is there, damaged or with other values, and stays; import under another "
+            "name with --as NAME"
+        )
+    return True
+
+
 def _move_in(folder: RunFolder, contents: Contents, keys: list[str]) -> None:
     """Writes everything beside the folder first, then moves it in; what was moved leaves again if the rest cannot."""
     try:
@@ -92,19 +114,21 @@ def _move_in(folder: RunFolder, contents: Contents, keys: list[str]) -> None:
     moved: list[Path] = []
     try:
         for key in keys:
-            staging.write(*contents.results[key])
+            if key in contents.findings:
+                staging.findings.write(contents.findings[key])
+            else:
+                staging.write(*contents.results[key])
         staging.write_plan(contents.plan)
-        folder.files.mkdir(parents=True, exist_ok=True)
-        waiting = [staging.files / f"{key}.{kind}" for key in keys for kind in ("npz", "json")]
-        for file in [*waiting, staging.path / "plan.json"]:
+        for file in _in_order(staging):
             target = folder.path / file.relative_to(staging.path)
-            if file.exists() and not target.exists():
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
                 moved.append(target)
                 file.rename(target)
     except BaseException as error:
         for target in moved:
             target.unlink(missing_ok=True)
-        for empty in (folder.files, folder.path):
+        for empty in (folder.files, folder.findings.files, folder.path):
             with suppress(OSError):
                 empty.rmdir()
         if isinstance(error, OSError):
@@ -112,3 +136,9 @@ def _move_in(folder: RunFolder, contents: Contents, keys: list[str]) -> None:
         raise
     finally:
         shutil.rmtree(staging.path, ignore_errors=True)
+
+
+def _in_order(folder: RunFolder) -> list[Path]:
+    """Outcomes before their results, the plan last, so that whatever is there is complete."""
+    names = ("results/*.npz", "results/*.json", "findings/*.json", "plan.json")
+    return [path for name in names for path in sorted(folder.path.glob(name))]

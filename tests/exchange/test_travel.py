@@ -71,7 +71,7 @@ def test_an_export_never_overwrites(again, world, clipdefense, file, exported):
 def test_holes_stay_holes(again, world, clipdefense):
     key = next(planned.key for planned in again.plan().cells if planned.cell.text == CELL)
     (again.files / f"{key}.json").unlink()
-    assert clipdefense("export-results", "micro", "part.zip").out == "13 results in part.zip, 1 cells have none\n"
+    assert clipdefense("export-results", "micro", "part.zip").out == "13 results in part.zip, 1 are missing\n"
     clipdefense("import-results", "part.zip", "--as", "part")
     assert [text for text, result in world.found("part").items() if result is None] == [CELL]
 
