@@ -1,6 +1,7 @@
 """Detectors of sparse places, on clouds whose geometry is known."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_a_cluster_larger_than_k_hides_itself(detector, cloud, pairs, context, m
 def test_the_distance_grows_with_k_and_with_the_way_from_the_cloud(pairs, context, monkeypatch):
     features = uniform(200, 2)
     by_k = [scores_of(KDist(k=k), features, pairs, context, monkeypatch) for k in (1, 4, 16, 64)]
-    assert all((low < high).all() for low, high in zip(by_k, by_k[1:], strict=False))
+    assert all((low < high).all() for low, high in pairwise(by_k))
     way = np.array([[0.5 + step, 0.5] for step in (1.0, 2.0, 4.0, 8.0)])
     found = [
         scores_of(KDist(), np.concatenate([features, place[None]]), pairs, context, monkeypatch)[-1] for place in way
@@ -80,9 +81,7 @@ def test_the_distance_grows_with_k_and_with_the_way_from_the_cloud(pairs, contex
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 4, 8])
-def test_the_local_dimension_of_a_uniform_cloud_is_the_number_of_dimensions(
-    dimensions, pairs, context, monkeypatch
-):
+def test_the_local_dimension_of_a_uniform_cloud_is_the_number_of_dimensions(dimensions, pairs, context, monkeypatch):
     scores = scores_of(Lid(k=64), uniform(4000, dimensions), pairs, context, monkeypatch)
     assert np.median(scores) == pytest.approx(dimensions, rel=0.2)
 
@@ -135,7 +134,9 @@ def test_features_are_the_models_own(model, pairs):
         expected = model.image_features(pairs.images.float() / 255)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     assert not np.allclose(np.linalg.norm(found, axis=1), 1)
-    np.testing.assert_allclose(np.linalg.norm(image_features(model, pairs.images, unit_norm=True), axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(image_features(model, pairs.images, unit_norm=True), axis=1), 1, rtol=1e-5
+    )
 
 
 def test_features_of_many_images_are_those_of_few(model, pairs, monkeypatch):
