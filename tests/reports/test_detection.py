@@ -16,6 +16,7 @@ from reports.detection_scores import _auroc
 from reports.drawing import draw_detection
 from reports.figures.saving import save
 from reports.frames import read
+from reports.tables.detection import markdown, plain
 
 NEEDS = {
     "dao": ["training_pairs"],
@@ -174,7 +175,7 @@ def test_a_hole_is_shown_and_never_averaged_away(detected, status):
     )
     tail = "." if status == "missing" else f": it was {status}."
     assert f"Hole: dao, {status} (blended seed 1){tail}" in board.notes
-    text = write_report(folder).text
+    text = plain((board,))
     assert "5/6" in text and f"Hole: norm, {status} (badnets seed 0){tail}" in text
 
 
@@ -183,7 +184,7 @@ def test_a_detector_of_which_nothing_is_known_is_a_row(detected):
     board = board_of(detected(holes=holes))
     assert board.rows["detector"].tolist()[-1] == "dao"
     assert board.rows.set_index("detector").loc["dao", "scored"] == ""
-    assert "what is not known yet" in write_report(detected(holes=holes)).text
+    assert "what is not known yet" in plain((board,))
 
 
 def test_weak_victims_are_shown_and_not_averaged(detected):
@@ -197,7 +198,7 @@ def test_weak_victims_are_shown_and_not_averaged(detected):
     assert "Not in the means, because victims are weak: blended." in board.notes
     shown = board.by_attack.set_index(["detector", "attack"])
     assert shown.loc[("dao", "blended"), "state"] == "weak"
-    assert f"({100 * shown.loc[('dao', 'blended'), 'auroc']:.1f})" in write_report(folder).text
+    assert f"({100 * shown.loc[('dao', 'blended'), 'auroc']:.1f})" in plain((board,))
 
 
 def test_only_weak_victims_leave_the_means_empty(detected):
@@ -212,10 +213,10 @@ def test_every_table_has_the_numbers(whole):
     row = rows_of(whole).loc["dao"]
     shown = f"{100 * row['auroc']:.1f} [{100 * row['auroc_low']:.1f}, {100 * row['auroc_high']:.1f}]"
     assert shown in report.text
-    markdown = files["leaderboard.md"].read_text()
-    assert shown.replace("[", "\\[").replace("]", "\\]") in markdown
+    written = files["leaderboard.md"].read_text()
+    assert shown.replace("[", "\\[").replace("]", "\\]") in written
     for title in ("Of training pairs", "Of images at test time", "Of whole models", "AUROC by attack"):
-        assert title in report.text and f"### {title}" in markdown
+        assert title in report.text and f"### {title}" in written
     assert max(map(len, report.text.splitlines())) <= 120
     table = pd.read_csv(files["detection.csv"])
     assert len(table) == 4 * 3
@@ -225,10 +226,9 @@ def test_every_table_has_the_numbers(whole):
 
 
 def test_a_run_without_detectors_has_no_board(mixed):
-    report = write_report(mixed)
-    assert "DETECTION" not in report.text
-    assert "detection.csv" not in {path.name for path in report.files}
-    assert detection_frame(()).empty and detections(mixed).empty
+    assert detections(mixed).empty
+    assert detection_boards(detections(mixed), read(mixed)) == ()
+    assert plain(()) == markdown(()) == "" and detection_frame(()).empty
 
 
 def drawn(folder, style, place):
