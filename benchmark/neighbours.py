@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from benchmark.models import Clip
@@ -42,8 +43,6 @@ class Neighbourhood:
 
         Distances are computed from differences, never from scalar products, which are inexact for near samples.
         """
-        from sklearn.neighbors import NearestNeighbors
-
         count = min(k, len(features) - 2)
         search = NearestNeighbors(n_neighbors=count + 1, algorithm="ball_tree").fit(features)
         distances, rows = search.kneighbors()
