@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 MATRIX ?= quick
 
-.PHONY: leaderboard figures test check bench clean
+.PHONY: leaderboard figures docs test check bench clean
 .DEFAULT_GOAL := leaderboard
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -23,6 +23,10 @@ leaderboard: $(VENV)/.installed  ## run a matrix (MATRIX=quick) and print its le
 
 figures: $(VENV)/.installed  ## redraw tables and figures of a finished run (MATRIX=quick)
 	$(BIN)/clipdefense report $(MATRIX)
+
+docs: $(VENV)/.installed  ## write the catalogue of plugins and the sheet of their triggers anew
+	$(BIN)/clipdefense catalogue > docs/catalogue.md
+	$(BIN)/clipdefense gallery --out docs/gallery.png
 
 test: $(VENV)/.installed  ## everything the tests cover, at most 10 minutes on 2 cores
 	$(BIN)/pytest -n 2 --dist worksteal
