@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 MATRIX ?= quick
 BENCH  := -o addopts="--import-mode=importlib -q" -p no:xdist
 
-.PHONY: leaderboard figures test check bench bench-gpu clean
+.PHONY: leaderboard figures docs test check bench bench-gpu clean
 .DEFAULT_GOAL := leaderboard
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -25,6 +25,10 @@ leaderboard: $(VENV)/.installed  ## run a matrix (MATRIX=quick) and print its le
 figures: $(VENV)/.installed  ## redraw tables and figures of a finished run (MATRIX=quick)
 	$(BIN)/clipdefense report $(MATRIX)
 	$(BIN)/clipdefense figures $(MATRIX)
+
+docs: $(VENV)/.installed  ## write the catalogue of plugins and the sheet of their triggers anew
+	$(BIN)/clipdefense catalogue > docs/catalogue.md
+	$(BIN)/clipdefense gallery --out docs/gallery.png
 
 test: $(VENV)/.installed  ## everything the tests cover, at most 10 minutes on 2 cores
 	$(BIN)/pytest -n 2 --dist worksteal

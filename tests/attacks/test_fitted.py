@@ -230,3 +230,18 @@ def test_adaptive_stops_rewarding_beyond_chance(model, context, batch):
     clip.module.requires_grad_(True)
     value = far.loss(clip, batch, context) - model_loss(clip)(clip, batch)
     assert value.item() >= -torch.tensor(12.0).log().item() - 1e-4
+
+
+def test_losses_of_attacks_leave_the_model_in_training(model, context, batch):
+    for attack in (Adaptive(), BadMerging(**QUICK).fit(model, context)):
+        clip = model.clone()
+        clip.module.train()
+        attack.loss(clip, batch, context)
+        assert all(module.training for module in clip.module.modules()), type(attack).__name__
+
+
+def test_badmerging_gives_the_text_tower_no_gradient(model, context, batch):
+    clip = model.clone()
+    BadMerging(**QUICK).fit(model, context).loss(clip, batch, context).backward()
+    graded = {name.split(".")[0] for name, p in clip.module.named_parameters() if p.grad is not None}
+    assert graded == {"visual", "logit_scale"}

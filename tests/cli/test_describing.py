@@ -9,6 +9,7 @@ from PIL import Image
 from benchmark.catalogue import catalogue
 from benchmark.facts import facts
 from benchmark.gallery import gallery
+from benchmark.matrix import load_matrix
 from benchmark.progress import Silent
 from benchmark.registry import Registry
 from benchmark.store import Store
@@ -84,3 +85,10 @@ def test_what_a_plugin_calls_is_its_cost():
 def test_the_catalogue_in_the_documentation_is_fresh():
     page = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
     assert page == catalogue(Registry()), "write it again: clipdefense catalogue > docs/catalogue.md"
+
+
+def test_the_catalogue_matrix_has_every_attack_and_defense():
+    matrix, registry = load_matrix("catalogue-small"), Registry()
+    assert {use.plugin for use in matrix.attacks} == set(registry.entries("attack"))
+    assert {use.plugin for use in matrix.defenses} == set(registry.entries("defense"))
+    assert set(matrix.sources) == {"given", *registry.entries("inverter")}
