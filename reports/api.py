@@ -20,7 +20,7 @@ class ReportFiles:
 
 
 def write_report(folder: RunFolder, *, progress: Progress | None = None) -> ReportFiles:
-    """Writes tables, and the trade-off and heat map of the first model and data set, into ``folder.report``.
+    """Writes tables, the page, and the trade-off and heat map of the first model and data set into ``folder.report``.
 
     ``write_figures`` draws the others, and the other figures.
 
@@ -31,11 +31,13 @@ def write_report(folder: RunFolder, *, progress: Progress | None = None) -> Repo
     from reports.drawing import draw_summary
     from reports.figures.saving import save
     from reports.frames import read
+    from reports.page.render import write_page
     from reports.tables.files import write_tables
 
     frames = read(folder, progress)
     found = boards(frames)
     text, files = write_tables(frames, found, folder.report)
+    files += (write_page(frames, found, folder.report),)
     for drawn in draw_summary(frames, found):
         files += save(drawn, folder.report)
     return ReportFiles(text, files)
