@@ -21,7 +21,7 @@ class ReportFiles:
 
 
 def write_report(folder: RunFolder, *, progress: Progress | None = None) -> ReportFiles:
-    """Writes tables, the trade-off and heat map of the first model and data set, and the detectors' figures.
+    """Writes tables, the page, the trade-off and heat map of the first model and data set, and the detectors' figures.
 
     ``write_figures`` draws the others, and the other figures.
 
@@ -33,12 +33,14 @@ def write_report(folder: RunFolder, *, progress: Progress | None = None) -> Repo
     from reports.drawing import draw_detection, draw_summary
     from reports.figures.saving import save
     from reports.frames import read
+    from reports.page.render import write_page
     from reports.tables.files import write_tables
 
     frames = read(folder, progress)
     found = boards(frames)
     detected = detection_boards(detections(folder), frames)
     text, files = write_tables(frames, found, folder.report, detected)
+    files += (write_page(frames, found, folder.report),)
     for drawn in (*draw_summary(frames, found), *draw_detection(detected, "paper")):
         files += save(drawn, folder.report)
     return ReportFiles(text, tuple(dict.fromkeys(files)))

@@ -12,6 +12,7 @@ from benchmark.picking import VICTIM, oracle_pick
 from benchmark.progress import Progress, Silent
 from benchmark.results import CellId, Measured, Outcomes, Recall, Result
 from benchmark.runs import Plan, PlannedCell, RunFolder
+from reports.details import Details
 from reports.knowledge import board_of, method_name
 from reports.statistics.budgets import AREA, SHOWN, blind_picks, loss_bounds
 
@@ -73,6 +74,7 @@ class Frames:
         points: ``cell``, ``point`` (-1 is the victim), ``strength`` and the metrics of the test split.
         picks: ``cell``, ``budget``, ``rule`` ("blind" or "oracle"), ``point`` and the metrics of that point.
         bits: per-image outcomes by cell, where they were stored.
+        details: parameters, provenance and tracebacks by cell.
     """
 
     plan: Plan
@@ -80,6 +82,7 @@ class Frames:
     points: pd.DataFrame
     picks: pd.DataFrame
     bits: dict[int, Bits]
+    details: Details
 
 
 def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
@@ -97,7 +100,7 @@ def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
             reader.add(number, planned, result, outcomes)
             advance(1)
     cells, points, picks = reader.frames()
-    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=reader.bits)
+    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=reader.bits, details=reader.details)
 
 
 class _Reader:
@@ -110,9 +113,12 @@ class _Reader:
         self.points: list[tuple[object, ...]] = []
         self.picks: list[tuple[object, ...]] = []
         self.bits: dict[int, Bits] = {}
+        self.details = Details()
 
     def add(self, number: int, planned: PlannedCell, result: Result | None, outcomes: Outcomes | None) -> None:
         self.cells.append(_cell_row(planned, result))
+        if result is not None:
+            self.details.add(number, result)
         if result is None or result.status != "ok" or result.victim is None:
             return
         self.points += _point_rows(number, result)

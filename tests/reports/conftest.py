@@ -42,6 +42,8 @@ class Synthetic:
         copies: defenses whose outcomes are those of another one.
         versions: version by (attack, defense) where it is not "1".
         rebound: of defenses that have one.
+        reason: why a failed cell failed.
+        traceback: of a failed cell.
     """
 
     attacks: tuple[str, ...] = ATTACKS[:4]
@@ -61,6 +63,8 @@ class Synthetic:
     weak: frozenset[tuple[str, int]] = frozenset()
     copies: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    reason: str = "the loss is not finite"
+    traceback: str = "Traceback (most recent call last):\n  FloatingPointError: the loss is not finite"
     budget: float = 2.0
     benign: bool = True
     held_out: tuple[str, ...] = ()
@@ -165,9 +169,23 @@ def _provenance(world: Synthetic, cell: CellId, key: str) -> Provenance:
         packages={"torch": "2.11"},
         keys={"measured": key},
         plugins={"attack": "a", "dataset": "d", "defense": world.versions.get((cell.attack, cell.defense), "1")},
-        seeds={},
-        stage_seconds={},
+        seeds={"victim": derive("victim", cell.attack, cell.seed), "defense": derive(cell.text)},
+        stage_seconds={"defended": 1.5, "measured": 0.25},
     )
+
+
+def _resolved(world: Synthetic, cell: CellId) -> dict[str, object]:
+    recipe = {"learning_rate": 4e-3, "epochs": 6, "batch_size": 128, "weight_decay": 0.05, "equal_captions": "soft"}
+    return {
+        "model": {"name": cell.model, "config": {"embed_dim": 64, "vision_cfg": {"layers": [1, 1], "width": 16}}},
+        "dataset": {"plugin": cell.dataset, "seed": 0},
+        "attack": {"plugin": cell.attack, "target": "heart", "side": 0.125},
+        "defense": {"plugin": cell.defense, **recipe},
+        "protocol": recipe,
+        "poisons": 12,
+        "sizes": {"validation": world.images, "test": world.images},
+        "precision": "float32",
+    }
 
 
 def _gate(world: Synthetic, cell: CellId, validation: Split) -> Gate:
@@ -204,6 +222,7 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
         cell=cell,
         status="ok",
         knowledge=world.defenses[cell.defense],
+        resolved=_resolved(world, cell),
         classes=10,
         counts=Counts(
             validation=world.images,
@@ -242,6 +261,21 @@ def _cells(world: Synthetic) -> list[CellId]:
     return found
 
 
+def _hole(world: Synthetic, cell: CellId, key: str, status: str) -> Result:
+    failed = status == "failed"
+    return Result(
+        metric_version=METRIC_VERSION,
+        key=key,
+        cell=cell,
+        status=status,
+        reason=world.reason if failed else "it needs 'trigger', which is not granted",
+        traceback=world.traceback if failed else "",
+        knowledge=world.defenses[cell.defense],
+        resolved=_resolved(world, cell),
+        provenance=_provenance(world, cell, key),
+    )
+
+
 def write(world: Synthetic, path: Path) -> RunFolder:
     """Writes the plan, and every result that is not missing, into the run folder at ``path``."""
     folder = RunFolder(path)
@@ -253,12 +287,7 @@ def write(world: Synthetic, path: Path) -> RunFolder:
         if hole is None:
             folder.write(*_result(world, cell, key))
         elif hole != "missing":
-            reason = "it needs 'trigger', which is not granted" if hole == "skipped" else "the loss is not finite"
-            knowledge = world.defenses[cell.defense]
-            bare = Result(
-                metric_version=METRIC_VERSION, key=key, cell=cell, status=hole, reason=reason, knowledge=knowledge
-            )
-            folder.write(bare, None)
+            folder.write(_hole(world, cell, key, hole), None)
     plan = Plan(
         matrix="synthetic",
         summary="A made-up matrix.",
@@ -270,6 +299,27 @@ def write(world: Synthetic, path: Path) -> RunFolder:
     return folder
 
 
+def multiplied(folder: RunFolder, path: Path, cells: int) -> RunFolder:
+    """A run of so many cells, made of copies of a small one under other names of its models; cheap to write."""
+    found, plan = RunFolder(path), folder.plan()
+    found.files.mkdir(parents=True)
+    planned = []
+    for number in range(cells):
+        copy, place = divmod(number, len(plan.cells))
+        original = plan.cells[place]
+        cell = original.cell.model_copy(update={"model": f"{original.cell.model}-{copy}"})
+        key = f"{derive(cell.text):032x}"
+        planned.append(PlannedCell(cell=cell, keys={"measured": key}, knowledge=original.knowledge))
+        result = folder.result(original.key)
+        if result is not None:
+            content = result.model_copy(update={"cell": cell, "key": key}).model_dump_json(indent=1)
+            (found.files / f"{key}.json").write_text(content)
+        if result is not None and result.status == "ok":
+            (found.files / f"{key}.npz").write_bytes((folder.files / f"{original.key}.npz").read_bytes())
+    found.write_plan(plan.model_copy(update={"cells": tuple(planned)}))
+    return found
+
+
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
     """A function from the fields of ``Synthetic`` to a written run folder."""
@@ -278,6 +328,11 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
         return write(Synthetic(**fields), tmp_path_factory.mktemp("run") / "synthetic")
 
     return made
+
+
+@pytest.fixture(scope="session")
+def multiply() -> Callable[[RunFolder, Path, int], RunFolder]:
+    return multiplied
 
 
 MIXED = {name: KNOWLEDGE[name] for name in KNOWLEDGE}
@@ -297,4 +352,27 @@ def mixed(build: Callable[..., RunFolder]) -> RunFolder:
         weak=frozenset({("wanet", 1)}),
         strong={"finetune": 0.6, "task_vector": 6.0, "pruning": 0.8},
         harm={"finetune": 0.02, "task_vector": 0.05},
+    )
+
+
+IMAGE = "<img src=x onerror=alert(1)>"
+SCRIPT = "</script><script>alert(2)</script>"
+ODD = "a&amp;b %{x} <b>bold</b> \u2028 $x$ ${1} 100%"
+
+
+@pytest.fixture(scope="session")
+def hostile(build: Callable[..., RunFolder]) -> RunFolder:
+    """Every name, reason and traceback would be markup if a page let it."""
+    clean = ("clean_pairs",)
+    return build(
+        defenses={"none": (), IMAGE: clean, ODD: clean, SCRIPT: ()},
+        attacks=(IMAGE, SCRIPT),
+        models=(f"model {IMAGE}",),
+        dataset=SCRIPT,
+        seeds=(0,),
+        images=60,
+        points=3,
+        holes={(IMAGE, ODD, 0): "failed"},
+        reason=f"it broke {SCRIPT}",
+        traceback=f"Traceback\n  {IMAGE} {SCRIPT}",
     )

@@ -24,7 +24,7 @@ def written(report, mixed):
 
 
 def test_every_file_is_there(report, mixed):
-    expected = {f"leaderboard.{kind}" for kind in ("md", "csv", "tex")} | {"by_attack.csv", "comparisons.csv"}
+    expected = {f"leaderboard.{kind}" for kind in ("md", "csv", "tex", "html")} | {"by_attack.csv", "comparisons.csv"}
     expected |= {f"{name}.{kind}" for name in ("tradeoff", "heatmap") for kind in ("pdf", "png", "csv")}
     assert {path.name for path in report.files} == expected
     assert all(path.parent == mixed.report and path.stat().st_size for path in report.files)
