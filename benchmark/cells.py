@@ -57,7 +57,7 @@ class Laboratory:
         untouched = self.measurements.get((job.keys["pretrained"], *trigger), lambda: examination.of(clean))
         before = self.measurements.get((job.keys["victim"], *trigger), lambda: examination.of(victim))
         meter = Meter()
-        context = self._context(job, victim, clean, meter)
+        context = self.context(job, victim, clean, meter)
         curve = climb(
             victim,
             before,
@@ -80,7 +80,7 @@ class Laboratory:
             description=f"{job.cell.defense} on {job.cell.attack}",
         )
 
-    def _context(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Context:
+    def context(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Context:
         """The defense's context; resources are made only for what it needs."""
         needs = frozenset[str](job.defense.needs)
         resources: dict[str, Any] = {}

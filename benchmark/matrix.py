@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from benchmark.errors import UserError, did_you_mean
 from benchmark.registry import Registry
-from benchmark.sections import Pretraining, Protocol, Section, Sizes, Use
+from benchmark.sections import Analysis, Pretraining, Protocol, Section, Sizes, Use
 from benchmark.types import NEEDS
 
 BUILT_IN = Path(__file__).parent / "matrices"
@@ -51,6 +51,7 @@ class Matrix(Section):
     sizes: Sizes = Sizes()
     protocol: Protocol = Protocol()
     pretraining: Pretraining = Pretraining()
+    analysis: Analysis = Analysis()
 
     @field_validator("grants")
     @classmethod
@@ -70,6 +71,8 @@ class Matrix(Section):
         attacks = [use.name for use in self.attacks]
         if self.benign and self.benign not in attacks:
             raise ValueError(f"benign = '{self.benign}' is none of the attacks; {did_you_mean(self.benign, attacks)}")
+        if self.analysis.enabled and max(self.analysis.budgets, default=0) > self.sizes.clean_pairs:
+            raise ValueError(f"analysis.budgets go beyond the defender's {self.sizes.clean_pairs} clean_pairs")
         return self
 
     @property
@@ -147,7 +150,12 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {"sizes": Sizes, "protocol": Protocol, "pretraining": Pretraining}
+    sections: dict[str, type[BaseModel]] = {
+        "sizes": Sizes,
+        "protocol": Protocol,
+        "pretraining": Pretraining,
+        "analysis": Analysis,
+    }
     if not place:
         return list(Matrix.model_fields)
     section = sections.get(str(place[0]), Use)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmark import analysing, detecting
-from benchmark.architectures import ModelSpec, model_spec
+from benchmark.architectures import ModelSpec
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
 from benchmark.jobs import TRIGGER_NEEDS, Job, seeds_of
@@ -21,6 +21,7 @@ from benchmark.sections import Use
 from benchmark.studies import Study
 from benchmark.training import overridden
 from benchmark.types import NEEDS, Attack, Defense, Inverter
+from benchmark.widths import model_spec
 
 
 def make_jobs(

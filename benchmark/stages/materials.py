@@ -74,7 +74,8 @@ class Materials:
     def examination(self, job: Job, attack: Attack, image_size: int) -> Examination:
         """What every model of a cell is measured on, with the attack's trigger stamped once."""
         sizes = job.matrix.sizes
-        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, sizes, tuple(job.general))
+        measured = (sizes.validation, sizes.test, sizes.general)
+        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, measured, tuple(job.general))
 
         def make() -> Examination:
             templates = tuple(job.dataset.templates)
