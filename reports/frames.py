@@ -12,6 +12,7 @@ from benchmark.picking import VICTIM, oracle_pick
 from benchmark.progress import Progress, Silent
 from benchmark.results import CellId, Measured, Outcomes, Result
 from benchmark.runs import Plan, PlannedCell, RunFolder
+from reports.findings import findings
 from reports.knowledge import board_of, method_name
 from reports.statistics.budgets import AREA, SHOWN, blind_picks, loss_bounds
 
@@ -70,6 +71,7 @@ class Frames:
         points: ``cell``, ``point`` (-1 is the victim), ``strength`` and the metrics of the test split.
         picks: ``cell``, ``budget``, ``rule`` ("blind" or "oracle"), ``point`` and the metrics of that point.
         bits: per-image outcomes by cell, where they were stored.
+        findings: one row per planned study; see ``reports.findings``.
     """
 
     plan: Plan
@@ -77,6 +79,7 @@ class Frames:
     points: pd.DataFrame
     picks: pd.DataFrame
     bits: dict[int, Bits]
+    findings: pd.DataFrame
 
 
 def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
@@ -94,7 +97,8 @@ def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
             reader.add(number, planned, result, outcomes)
             advance(1)
     cells, points, picks = reader.frames()
-    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=reader.bits)
+    found = findings(folder, plan)
+    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=reader.bits, findings=found)
 
 
 class _Reader:

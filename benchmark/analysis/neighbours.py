@@ -75,21 +75,25 @@ class Neighbours:
 
         return self.kept.get(("triggered", job.keys["victim"]), make)
 
+    @property
+    def negation(self) -> Job:
+        """The job of the defense that subtracts a trigger vector."""
+        return _planned(self.around.negation)
+
+    @property
+    def finetune(self) -> Job:
+        """The job of the defense that fine-tunes on clean pairs."""
+        return _planned(self.around.finetune)
+
     def trigger_vector(self) -> Vector:
         """What the negation subtracts at strength 1: (victim - its first point) / strength."""
-        strength, model = self._points(self._met(self.around.negation), last=False)
+        strength, model = self._points(self.negation, last=False)
         vector = difference(self.victim, model)
         return {name: value / strength for name, value in vector.items()}
 
     def finetuned(self) -> Clip:
         """The victim at the last point of the defender's fine-tuning on clean pairs."""
-        return self._points(self._met(self.around.finetune), last=True)[1]
-
-    @staticmethod
-    def _met(job: Job | None) -> Job:
-        if job is None:
-            raise ClipdefenseError("the matrix lacks the defense that this study takes a vector from; add it")
-        return job
+        return self._points(self.finetune, last=True)[1]
 
     def _points(self, job: Job, *, last: bool) -> tuple[float, Clip]:
         """The first or the last point of a defense, run as its own cell runs it."""
@@ -103,3 +107,9 @@ class Neighbours:
             return found
 
         return self.kept.get(("point", last, job.keys["defended"]), make)
+
+
+def _planned(job: Job | None) -> Job:
+    if job is None:
+        raise ClipdefenseError("the matrix lacks the defense that this study takes a vector from; add it")
+    return job

@@ -40,7 +40,8 @@ def around_victim(near: Neighbours, settings: Analysis) -> dict[str, Any]:
     Points (0, -alpha) are those of the negation, BatchNorm statistics are the victim's everywhere.
     """
     clean = Direction(difference(near.finetuned(), near.victim))
-    return _measured(Plane(near.victim, clean, Direction(near.trigger_vector())), near, settings)
+    found = _measured(Plane(near.victim, clean, Direction(near.trigger_vector())), near, settings)
+    return {**found, "negation": near.negation.cell.defense, "finetune": near.finetune.cell.defense}
 
 
 def _measured(plane: Plane, near: Neighbours, settings: Analysis) -> dict[str, Any]:
