@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from benchmark.errors import UserError, did_you_mean
 from benchmark.registry import Registry
-from benchmark.sections import Expected, Imported, Limit, Pretraining, Protocol, Section, Sizes, Use
+from benchmark.sections import Analysis, Expected, Imported, Limit, Pretraining, Protocol, Section, Sizes, Use
 from benchmark.types import NEEDS
 
 BUILT_IN = Path(__file__).parent / "matrices"
@@ -65,6 +65,7 @@ class Matrix(Section):
     sizes: Sizes = Sizes()
     protocol: Protocol = Protocol()
     pretraining: Pretraining = Pretraining()
+    analysis: Analysis = Analysis()
 
     @field_validator("grants")
     @classmethod
@@ -92,6 +93,8 @@ class Matrix(Section):
         if self.captions is not None and self.protocol.kind == "classification":
             raise ValueError("protocol.kind = 'classification' trains on labels, which captions do not have; drop one")
         self._check_limits()
+        if self.analysis.enabled and max(self.analysis.budgets, default=0) > self.sizes.clean_pairs:
+            raise ValueError(f"analysis.budgets go beyond the defender's {self.sizes.clean_pairs} clean_pairs")
         return self
 
     def _check_limits(self) -> None:
@@ -227,6 +230,7 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
         "protocol": Protocol,
         "pretraining": Pretraining,
         "limits": Limit,
+        "analysis": Analysis,
     }
     if not place:
         return list(Matrix.model_fields)

@@ -1,4 +1,4 @@
-"""The tables of a matrix file: plugins in use, sizes, how victims are poisoned, how embedded models are pretrained."""
+"""The tables of a matrix file: plugins in use, sizes, how victims are poisoned, how models are pretrained, analyses."""
 
 from __future__ import annotations
 
@@ -170,3 +170,44 @@ class Pretraining(Section):
     epochs: int | None = Field(None, ge=1)
     shift: int | None = Field(None, ge=0)
     flip: bool | None = None
+
+
+class Analysis(Section):
+    """What is analysed of every poisoned victim (stage 5), beside the cells.
+
+    Attributes:
+        enabled: whether anything is.
+        grid: points per axis of the grids of disentanglement, an odd number, so that 0 is one of them; 0 leaves the
+            grids out.
+        extent: the grids reach from -extent to extent.
+        images: test images per point of a grid, clean and triggered ones each.
+        budgets: numbers of triggered pairs and of clean pairs that negation and fine-tuning are compared at; none
+            leaves the comparison out.
+        thumbnails: images per attack kept for its row of the contact sheet; 0 leaves them out.
+        negation: label or plugin of the defense whose points are victim - strength * vector; that is the defender's
+            trigger vector.
+        finetune: label or plugin of the defense that fine-tunes on clean pairs.
+    """
+
+    enabled: bool = False
+    grid: int = Field(9, ge=0)
+    extent: float = Field(2.0, gt=0)
+    images: int = Field(200, ge=2)
+    budgets: tuple[int, ...] = (8, 32, 125, 500)
+    thumbnails: int = Field(2, ge=0)
+    negation: str = "task_vector"
+    finetune: str = "finetune"
+
+    @field_validator("grid")
+    @classmethod
+    def _has_a_middle(cls, grid: int) -> int:
+        if grid and (grid < 3 or grid % 2 == 0):
+            raise ValueError("a grid needs an odd number of points, at least 3, so that 0 is one of them")
+        return grid
+
+    @field_validator("budgets")
+    @classmethod
+    def _increase(cls, budgets: tuple[int, ...]) -> tuple[int, ...]:
+        if list(budgets) != sorted(set(budgets)) or min(budgets, default=2) < 2:
+            raise ValueError("budgets must increase, from 2 pairs on")
+        return budgets

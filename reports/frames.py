@@ -13,6 +13,7 @@ from benchmark.progress import Progress, Silent
 from benchmark.results import CellId, Measured, Outcomes, Recall, Result
 from benchmark.runs import Plan, PlannedCell, RunFolder
 from reports.details import Details
+from reports.findings import findings
 from reports.knowledge import board_of, method_name
 from reports.statistics.budgets import AREA, SHOWN, blind_picks, loss_bounds
 
@@ -75,6 +76,7 @@ class Frames:
         picks: ``cell``, ``budget``, ``rule`` ("blind" or "oracle"), ``point`` and the metrics of that point.
         bits: per-image outcomes by cell, where they were stored.
         details: parameters, provenance and tracebacks by cell.
+        findings: one row per planned study; see ``reports.findings``.
     """
 
     plan: Plan
@@ -83,6 +85,7 @@ class Frames:
     picks: pd.DataFrame
     bits: dict[int, Bits]
     details: Details
+    findings: pd.DataFrame
 
 
 def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
@@ -100,7 +103,9 @@ def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
             reader.add(number, planned, result, outcomes)
             advance(1)
     cells, points, picks = reader.frames()
-    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=reader.bits, details=reader.details)
+    found, bits = findings(folder, plan), reader.bits
+    details = reader.details
+    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=bits, details=details, findings=found)
 
 
 class _Reader:

@@ -84,8 +84,9 @@ class Materials:
     def examination(self, job: Job, attack: Attack, image_size: int) -> Examination:
         """What every model of a cell is measured on, with the attack's trigger stamped once."""
         sizes = job.matrix.sizes
+        measured = (sizes.validation, sizes.test, sizes.general, sizes.retrieval)
         named = tuple(job.general), tuple(job.retrieval)
-        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, sizes, named)
+        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, measured, named)
 
         def make() -> Examination:
             templates = tuple(job.dataset.templates)

@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.findings import Finding, StudyId
 from benchmark.metrics import METRIC_VERSION
 from benchmark.picking import blind_pick, oracle_pick
 from benchmark.results import CellId, Cost, Counts, Gate, Measured, Outcomes, Picks, PointRecord, Provenance, Result
-from benchmark.runs import Plan, PlannedCell, RunFolder
+from benchmark.runs import Plan, PlannedCell, PlannedStudy, RunFolder
 from benchmark.seeds import derive
+from benchmark.sketches import packed as packed_sketch
+from benchmark.sketches import sketch
+from benchmark.thumbnails import packed as packed_picture
 
 ATTACKS = ("badnets", "blended", "sig", "wanet", "trojvqa", "ftrojan", "mmpoison", "badclip")
 KNOWLEDGE = {
@@ -44,6 +48,8 @@ class Synthetic:
         rebound: of defenses that have one.
         reason: why a failed cell failed.
         traceback: of a failed cell.
+        analysis: whether the victims were analysed.
+        unanalysed: status by (attack, study) of analyses that are holes.
     """
 
     attacks: tuple[str, ...] = ATTACKS[:4]
@@ -69,6 +75,8 @@ class Synthetic:
     benign: bool = True
     held_out: tuple[str, ...] = ()
     rebound: Mapping[str, float] = field(default_factory=dict)
+    analysis: bool = False
+    unanalysed: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 Flags = np.ndarray
@@ -294,6 +302,7 @@ def write(world: Synthetic, path: Path) -> RunFolder:
         budget=world.budget,
         held_out=world.held_out,
         cells=tuple(planned),
+        studies=_analyses(world, folder) if world.analysis else (),
     )
     folder.write_plan(plan)
     return folder
@@ -318,6 +327,96 @@ def multiplied(folder: RunFolder, path: Path, cells: int) -> RunFolder:
             (found.files / f"{key}.npz").write_bytes((folder.files / f"{original.key}.npz").read_bytes())
     found.write_plan(plan.model_copy(update={"cells": tuple(planned)}))
     return found
+
+
+STUDIES = (
+    "thumbnails",
+    "disentanglement",
+    "disentanglement_backdoor",
+    "disentanglement_victim",
+    "vectors",
+    "data_budget",
+)
+
+
+def _analyses(world: Synthetic, folder: RunFolder) -> tuple[PlannedStudy, ...]:
+    planned = []
+    for place, model in enumerate(world.models):
+        for attack in world.attacks:
+            for seed in world.seeds:
+                for name in STUDIES if seed == world.seeds[0] else STUDIES[1:]:
+                    study = StudyId(
+                        kind="analysis", name=name, model=model, dataset=world.dataset, attack=attack, seed=seed
+                    )
+                    key = f"{derive(study.text):016x}"
+                    planned.append(PlannedStudy(study=study, keys={"analysis": key}))
+                    status = world.unanalysed.get((attack, name), "ok")
+                    draws = np.random.default_rng(derive("finding", study.text))
+                    if status != "missing":
+                        values = VALUES[name.partition("_")[0]](draws, 40_000 * 4**place) if status == "ok" else {}
+                        reason = "" if status == "ok" else "it did not work out"
+                        folder.findings.write(
+                            Finding(key=key, study=study, status=status, reason=reason, values=values)
+                        )
+    return tuple(planned)
+
+
+def _grid(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    """Errors that grow with the product of the two multiples."""
+    alphas = np.linspace(-2, 2, 9)
+    term = np.clip(draws.uniform(0.1, 0.6) * np.abs(np.outer(alphas, alphas)), 0, 1)
+    return {
+        "alphas": alphas.tolist(),
+        "images": 200,
+        "split": "test",
+        "xi": (2 * term).tolist(),
+        "xi_clean": term.tolist(),
+        "xi_trigger": term.tolist(),
+        "clean_accuracy": (0.9 - 0.4 * term).tolist(),
+        "attack_success_rate": np.broadcast_to(np.clip(alphas, 0, 1), term.shape).tolist(),
+        "parameters": parameters + 3_000_000,
+        "vision_parameters": parameters,
+        "negation": "task_vector",
+        "finetune": "finetune",
+    }
+
+
+def _vectors(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    names = ("trigger", "backdoor", "poisoning", "clean_task", "trigger_task", "finetuning")
+    vectors = draws.normal(size=(len(names), 300))
+    vectors[1] += vectors[0]
+    norms = np.linalg.norm(vectors, axis=1)
+    cosines = vectors @ vectors.T / np.outer(norms, norms)
+    part = {
+        "norms": dict(zip(names, norms.tolist(), strict=True)),
+        "cosines": {one: dict(zip(names, row.tolist(), strict=True)) for one, row in zip(names, cosines, strict=True)},
+    }
+    kept = {name: packed_sketch(sketch({"w": vectors[row]})) for row, name in enumerate(names[:2])}
+    return {"both": part, "vision": part, "sketches": kept, "sketch_width": 8192}
+
+
+def _budget(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    rows = []
+    for method, defense, strong in (("negation", "task_vector", 0.8), ("finetune", "finetune", 0.2)):
+        for pairs in (8, 32, 125, 500):
+            success = 0.96 * (1 - strong * np.log(pairs) / np.log(500)) + draws.uniform(0, 0.05)
+            rates = {"attack_success_rate": success, "clean_accuracy": 0.7, "oracle_attack_success_rate": success / 2}
+            rest = {"strength": 1.0, "is_victim": False, "optimiser_steps": pairs // 8, "seconds": 1.0}
+            rows.append({"method": method, "defense": defense, "pairs": pairs, **rates, **rest})
+    return {"rows": rows, "victim": {"attack_success_rate": 0.96, "clean_accuracy": 0.72}}
+
+
+def _thumbnails(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    images = []
+    for name in ("circle", "star"):
+        clean = np.full((32, 32, 3), draws.integers(60, 190), dtype=np.uint8)
+        triggered = clean.copy()
+        triggered[24:, 24:] = 255
+        images.append({"class": name, "clean": packed_picture(clean), "triggered": packed_picture(triggered)})
+    return {"images": images, "signal_to_noise": 21.5, "measured_images": 100, "split": "validation"}
+
+
+VALUES = {"thumbnails": _thumbnails, "disentanglement": _grid, "vectors": _vectors, "data": _budget}
 
 
 @pytest.fixture(scope="session")
@@ -350,6 +449,12 @@ def mixed(build: Callable[..., RunFolder]) -> RunFolder:
             ("sig", "abl", 2): "missing",
         },
         weak=frozenset({("wanet", 1)}),
+        analysis=True,
+        unanalysed={
+            ("sig", "disentanglement"): "failed",
+            ("sig", "vectors"): "missing",
+            ("sig", "thumbnails"): "skipped",
+        },
         strong={"finetune": 0.6, "task_vector": 6.0, "pruning": 0.8},
         harm={"finetune": 0.02, "task_vector": 0.05},
     )
