@@ -62,21 +62,17 @@ def export_model(job: Job, what: What, out: Path, artifacts: Artifacts, *, force
     return f"{what} model of {_named(job, what)} in {out}; {export(model, out)}"
 
 
-def _run_first(job: Job) -> str:
-    return f"compute it with 'clipdefense run {job.matrix.name or 'MATRIX'} --only defense={job.cell.defense}'"
-
-
 def _victim(job: Job, artifacts: Artifacts) -> Clip:
     stage = "pretrained" if job.cell.victim == "clean" else "victim"
     trained = job.model.pretrain is not None if stage == "pretrained" else job.imported is None
     if trained and artifacts.store.read(stage, job.keys[stage]) is None:
-        raise UserError(f"the victim {_named(job, 'victim')} is not in the store; {_run_first(job)}")
+        raise UserError(f"the victim {_named(job, 'victim')} is not in the store; run its matrix first")
     return artifacts.victim(job)
 
 
 def _defended(job: Job, artifacts: Artifacts) -> Clip:
     if not artifacts.store.has("measured", job.keys["measured"]):
-        raise UserError(f"{job.cell.text} is not in the store; {_run_first(job)}")
+        raise UserError(f"{job.cell.text} is not in the store; run its matrix first")
     model = artifacts.picked(job)
     if model is None:
         raise UserError(

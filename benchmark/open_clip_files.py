@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import open_clip
@@ -68,6 +69,9 @@ def refuse_place(path: Path, *, force: bool) -> None:
         raise UserError(f"--out {path}: the file is in safetensors format; let its name end in .safetensors")
     if path.is_dir() or (path.exists() and not force):
         raise UserError(f"--out {path}: there is something of this name already; choose another or give --force")
+    folder = next(place for place in path.absolute().parents if place.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(f"--out {path}: cannot write into '{folder}'; choose another folder")
 
 
 def _named(spec: ModelSpec, quick_gelu: bool) -> str:

@@ -47,12 +47,23 @@ def make_jobs(
     return list(_Planner(matrix, registry, data_options or {}).jobs())
 
 
+def built_defense(registry: Registry, use: Use) -> Defense:
+    """A defense with its parameters.
+
+    Raises:
+        UserError: there is no such defense, or a parameter or a need of it is wrong.
+    """
+    built: Defense = registry.build("defense", use.plugin, use.parameters)
+    checked_needs(f"defense '{use.name}'", built)
+    return built
+
+
 class _Planner:
     """Builds every plugin of a matrix once and walks through its product."""
 
     def __init__(self, matrix: Matrix, registry: Registry, data_options: Mapping[str, Mapping[str, Any]]) -> None:
         self.matrix, self.registry, self.data_options = matrix, registry, data_options
-        self.defenses = {use.name: self._defense(use) for use in matrix.all_defenses}
+        self.defenses = {use.name: built_defense(registry, use) for use in matrix.all_defenses}
         self.untouched = {use.name: self.defenses[use.name] for use in matrix.all_defenses if use.plugin == "none"}
         self.general = {use.name: self._dataset(use) for use in matrix.general}
         self.datasets = {use.name: self._dataset(use) for use in matrix.datasets}
@@ -108,11 +119,6 @@ class _Planner:
                 f"dataset '{dataset}' has no class '{built.target}', the target of attack '{use.name}'; set "
                 f"targets.{dataset} to one of: {', '.join(classes[:12])}"
             )
-        return built
-
-    def _defense(self, use: Use) -> Defense:
-        built: Defense = self.registry.build("defense", use.plugin, use.parameters)
-        checked_needs(f"defense '{use.name}'", built)
         return built
 
     def jobs(self) -> Iterator[Job]:

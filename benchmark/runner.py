@@ -77,7 +77,7 @@ class Runner:
 
     def __init__(self, folder: RunFolder, store: Store, device: torch.device, progress: Progress) -> None:
         self.folder, self.store, self.device, self.progress = folder, store, device, progress
-        materials = Materials()
+        materials = Materials(progress)
         artifacts = Artifacts(store, materials, device, progress)
         self.laboratory = Laboratory(artifacts, materials, device, progress)
 

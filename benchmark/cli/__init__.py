@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from benchmark.cli import (
+    cleaning,
     comparing,
     describing,
     drawing,
@@ -27,7 +28,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How much of a backdoor does a defense remove from a CLIP model, and what does it cost in clean ability?",
 )
-for part in (running, drawing, comparing, verifying, looking, describing, starting, exchanging, exporting, storing):
+PARTS = (
+    running,
+    drawing,
+    comparing,
+    verifying,
+    looking,
+    describing,
+    starting,
+    cleaning,
+    exchanging,
+    exporting,
+    storing,
+)
+for part in PARTS:
     part.register(app)
 
 

@@ -40,7 +40,7 @@ def export_model(
     named = any(choice.startswith("victim=") for choice in only or ())
     job = one_of(chosen, what.value, poisoned=not named)
     with stoppable(), Bars() as bars:
-        artifacts = Artifacts(open_store(store), Materials(), choose_device(device), bars)
+        artifacts = Artifacts(open_store(store), Materials(bars), choose_device(device), bars)
         say(export(job, what.value, out, artifacts, force=force))
 
 
