@@ -341,23 +341,18 @@ STUDIES = (
 
 def _analyses(world: Synthetic, folder: RunFolder) -> tuple[PlannedStudy, ...]:
     planned = []
-    for place, model in enumerate(world.models):
-        for attack in world.attacks:
-            for seed in world.seeds:
-                for name in STUDIES if seed == world.seeds[0] else STUDIES[1:]:
-                    study = StudyId(
-                        kind="analysis", name=name, model=model, dataset=world.dataset, attack=attack, seed=seed
-                    )
-                    key = f"{derive(study.text):016x}"
-                    planned.append(PlannedStudy(study=study, keys={"analysis": key}))
-                    status = world.unanalysed.get((attack, name), "ok")
-                    draws = np.random.default_rng(derive("finding", study.text))
-                    if status != "missing":
-                        values = VALUES[name.partition("_")[0]](draws, 40_000 * 4**place) if status == "ok" else {}
-                        reason = "" if status == "ok" else "it did not work out"
-                        folder.findings.write(
-                            Finding(key=key, study=study, status=status, reason=reason, values=values)
-                        )
+    for model, dataset, attack, seed in product(world.models, world.datasets, world.attacks, world.seeds):
+        parameters = 40_000 * 4 ** world.models.index(model)
+        for name in STUDIES if seed == world.seeds[0] else STUDIES[1:]:
+            study = StudyId(kind="analysis", name=name, model=model, dataset=dataset, attack=attack, seed=seed)
+            key = f"{derive(study.text):016x}"
+            planned.append(PlannedStudy(study=study, keys={"analysis": key}))
+            status = world.unanalysed.get((attack, name), "ok")
+            draws = np.random.default_rng(derive("finding", study.text))
+            if status != "missing":
+                values = VALUES[name.partition("_")[0]](draws, parameters) if status == "ok" else {}
+                reason = "" if status == "ok" else "it did not work out"
+                folder.findings.write(Finding(key=key, study=study, status=status, reason=reason, values=values))
     return tuple(planned)
 
 
