@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -259,6 +260,15 @@ def test_a_run_without_cells_has_a_page(mixed, tmp_path):
 
 def test_the_same_run_gives_the_same_page(mixed, source):
     assert render(source) == render(source_of(mixed))
+
+
+def test_the_wheel_carries_markup_style_and_scripts():
+    from hatchling.builders.wheel import WheelBuilder
+
+    root = Path(__file__).parents[2]
+    carried = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
+    parts = [path for path in (root / "reports" / "page").rglob("*") if path.suffix in (".html", ".css", ".js")]
+    assert {str(path.relative_to(root)) for path in parts} <= carried and len(parts) > 10
 
 
 def test_sections_have_markup_and_a_script():
