@@ -9,12 +9,11 @@ import typer
 
 from benchmark.cli.options import registry_of
 
+Kind = Annotated[str, typer.Argument(help="attack, defense, inverter or detector.")]
 Folder = Annotated[Path, typer.Option("--dir", help="Where the file goes.")]
 
 
-def new(
-    kind: Annotated[str, typer.Argument(help="attack, defense or inverter.")], name: str, folder: Folder = Path()
-) -> None:
+def new(kind: Kind, name: str, folder: Folder = Path()) -> None:
     """Write NAME.py, a plugin of at most 30 lines to start from, and say which commands come next."""
     from benchmark.console import say
     from benchmark.templates import start_plugin

@@ -5,8 +5,11 @@ import pytest
 
 from benchmark.agreement import TOLERANCE, differences, tolerance
 from benchmark.cells import Computed
+from benchmark.matrix import load_matrix
+from benchmark.planning import make_jobs
+from benchmark.registry import Registry
 from benchmark.results import Outcomes
-from benchmark.verifying import judge
+from benchmark.verifying import draw, judge
 
 CELL = "tiny-resnet / shapes / blended / finetune / seed 0"
 
@@ -54,21 +57,30 @@ def test_with_kept_models_defenses_alone_run_again(finished_micro, call):
     assert "trained" not in "".join(lines)
 
 
-def test_cells_are_drawn_by_the_seed(finished_micro, call):
-    def drawn(seed):
-        return call(finished_micro, "verify", "micro.toml", "--cells", "1", "--seed", seed, "--keep-models").out
+@pytest.fixture
+def drawn(finished_micro, monkeypatch):
+    """Texts of the cells that a seed draws from the micro matrix."""
+    monkeypatch.chdir(finished_micro.home)
+    jobs = make_jobs(load_matrix("micro.toml"), Registry())
+    return lambda seed, count: [job.cell.text for job in draw(finished_micro.folder(), jobs, count, seed).jobs]
 
-    assert drawn("3") == drawn("3")
-    assert len({drawn(str(seed)) for seed in range(4)}) > 1
+
+def test_cells_are_drawn_by_the_seed(drawn):
+    assert drawn(3, 2) == drawn(3, 2)
+    assert len({tuple(drawn(seed, 2)) for seed in range(9)}) > 1
+    assert len(set(drawn(0, 99))) == len(drawn(0, 99)) == 14
+    assert {text for seed in range(99) for text in drawn(seed, 1)} == set(drawn(0, 99))
 
 
-def test_a_number_that_was_touched_is_found(micro, clipdefense):
+def test_a_number_that_was_touched_is_found(micro, clipdefense, drawn, monkeypatch):
+    seed = next(seed for seed in range(99) if drawn(seed, 1) == [CELL])
+    monkeypatch.chdir(micro.home)
     folder = micro.folder()
     result = micro.found()[CELL]
     folder.write(moved(result, -0.01, "clean_accuracy"), None)
-    finished = clipdefense("verify", "micro.toml", "--cells", "99", "--keep-models")
+    finished = clipdefense("verify", "micro.toml", "--cells", "1", "--seed", str(seed), "--keep-models")
     assert finished.code == 1
-    assert finished.err.startswith("1 of 14 cells differ, computed again with the store's trained models")
+    assert finished.err.startswith("1 of 1 cells differ, computed again with the store's trained models")
     (line,) = [line for line in finished.out.splitlines() if line.startswith("differs")]
     assert CELL in line and "0.0100 apart at worst (clean_accuracy (test) at " in line
     assert "same device and packages, so nothing may differ" in line
