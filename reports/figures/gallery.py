@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,7 +36,8 @@ class Pictured(Protocol):
 def difference(clean: NDArray[np.uint8], triggered: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The absolute difference of two pictures, amplified and clipped, uint8."""
     change = np.abs(triggered.astype(np.int64) - clean.astype(np.int64))
-    return np.minimum(AMPLIFIED * change, 255).astype(np.uint8)
+    found: NDArray[np.uint8] = np.minimum(AMPLIFIED * change, 255).astype(np.uint8)
+    return found
 
 
 def draw(rows: Sequence[Pictured], dpi: int = 150) -> Figure:
@@ -56,7 +57,7 @@ def draw(rows: Sequence[Pictured], dpi: int = 150) -> Figure:
 
 def _block(figure: Figure, row: Pictured, left: float, top: float, *, headed: bool) -> None:
     width, height = figure.get_size_inches()
-    words = {"fontfamily": FONT, "va": "bottom", "color": INK}
+    words: dict[str, Any] = {"fontfamily": FONT, "va": "bottom", "color": INK}
     figure.text(left / width, (top + 0.15) / height, row.name, fontsize=7.5, fontweight="bold", **words)
     right = (left + 3 * _PICTURE + 2 * _GAP) / width
     distance = "unchanged" if np.isinf(row.psnr) else f"{row.psnr:.1f} dB"
