@@ -36,8 +36,8 @@ class Pictured(Protocol):
 def difference(clean: NDArray[np.uint8], triggered: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The absolute difference of two pictures, amplified and clipped, uint8."""
     change = np.abs(triggered.astype(np.int64) - clean.astype(np.int64))
-    found: NDArray[np.uint8] = np.minimum(AMPLIFIED * change, 255).astype(np.uint8)
-    return found
+    amplified: NDArray[np.uint8] = np.minimum(AMPLIFIED * change, 255).astype(np.uint8)
+    return amplified
 
 
 def draw(rows: Sequence[Pictured], dpi: int = 150) -> Figure:

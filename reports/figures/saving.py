@@ -46,6 +46,6 @@ def _pdf(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def file_name(figure: str, model: str, dataset: str, alone: bool) -> str:
-    """The figure's name, with model and data set where the run holds several."""
-    return figure if alone else "-".join([figure, *(re.sub(r"[^\w.]+", "_", part) for part in (model, dataset))])
+def file_name(figure: str, alone: bool, *place: str) -> str:
+    """The figure's name, with its place (model, data set) where the run holds several."""
+    return figure if alone else "-".join([figure, *(re.sub(r"[^\w.]+", "_", part) for part in place)])
