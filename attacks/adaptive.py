@@ -1,10 +1,10 @@
 """Ours: an attacker who knows that the trigger's task vector will be subtracted (TBAR, arXiv 2510.14845).
 
 The defense fine-tunes on triggered images and walks the other way, which raises the loss on the trigger. The attacker
-takes one such step while training the victim: weights theta + r * g, with g the normalised gradient of the loss on
-triggered images, and makes the ordinary contrastive loss large there while it stays small at theta. Whoever walks
-away from the trigger then walks out of the clean model's valley. First order (no gradient flows through g, as in
-first-order MAML, arXiv 1803.02999); a step costs about three ordinary ones.
+takes one such step while training the victim: weights theta + r * s, with s the signs of the gradient of the loss on
+triggered images, which is how Adam's first steps move them, and makes the ordinary contrastive loss large there while
+it stays small at theta. Whoever walks away from the trigger then walks out of the clean model's valley. First order (no
+gradient flows through s, as in first-order MAML, arXiv 1803.02999); a step costs about three ordinary ones.
 
 Differs from the paper: there is none. The patch is that of BadNets, so that the two differ in the training alone.
 """
@@ -79,10 +79,10 @@ class Adaptive:
             heads = model.encode_tokens(model.tokenize(names).to(triggered.device))
         named = [(name, p) for name, p in model.trainable("vision") if p.requires_grad]
         loss = _evaluated(model, lambda m: zero_shot_cross_entropy(m, triggered, heads, goal), {})
-        gradients = torch.autograd.grad(loss, [p for _, p in named])
-        norms = [torch.stack([t.detach().norm() for t in group]).norm() for group in ([p for _, p in named], gradients)]
-        scale = self.radius * norms[0] / norms[1].clamp(min=1e-12)
-        return {name: p + scale * gradient for (name, p), gradient in zip(named, gradients, strict=True)}
+        signs = [gradient.sign() for gradient in torch.autograd.grad(loss, [p for _, p in named])]
+        norms = [torch.stack([t.detach().norm() for t in group]).norm() for group in ([p for _, p in named], signs)]
+        scale = self.radius * norms[0] / norms[1].clamp(min=1.0)
+        return {name: p + scale * sign for (name, p), sign in zip(named, signs, strict=True)}
 
     def loss(self, model: "Clip", batch: "Batch", context: "Context") -> Tensor:
         """The contrastive loss less ``entanglement`` times its value beyond the step, up to chance level."""

@@ -25,7 +25,13 @@ _ROLES: dict[type, str] = {
     Routed: "has several triggers",
     Objective: "replaces the training loss",
 }
-_CALLS = {"train": "fine-tunes", "learnt_masks": "learns masks", "Adam": "optimises", "search_patch": "optimises"}
+_CALLS = {
+    "train": "fine-tunes",
+    "learnt_masks": "learns masks",
+    "Adam": "optimises",
+    "search_patch": "optimises",
+    "levelling_patch": "optimises",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +74,7 @@ def facts(kind: Kind, name: str, registry: Registry) -> Facts:
         differs=differs,
         knows=_roles(built) if attack else tuple(sorted(getattr(built, "needs", ()))),
         architectures=tuple(sorted(getattr(plugin, "architectures", ()))),
-        cost="" if attack else _cost(module, built),
+        cost="" if attack else _cost(module, built, looks=kind == "detector"),
         parameters={
             parameter: ("none" if default is ... else repr(default), _meanings(own).get(parameter, ""))
             for parameter, (_, default) in parameter_types(plugin).items()
@@ -100,8 +106,8 @@ def _roles(attack: Any) -> tuple[str, ...]:
     return tuple(text for role, text in _ROLES.items() if isinstance(attack, role))
 
 
-def _cost(module: Any, built: Any) -> str:
-    """By what the plugin's code calls, and otherwise by whether it is given images."""
+def _cost(module: Any, built: Any, *, looks: bool) -> str:
+    """By what the plugin's code calls, and otherwise by whether it looks at images."""
     tree = ast.parse(inspect.getsource(module))
     called = {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -112,7 +118,7 @@ def _cost(module: Any, built: Any) -> str:
     if found:
         return " and ".join(found)
     images = NEEDS - {"reference_model", "sibling_models", "target", "labels"}
-    return "passes over images" if images & set(built.needs) else "weights alone"
+    return "passes over images" if looks or images & set(built.needs) else "weights alone"
 
 
 def _meanings(docstring: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from benchmark.store import Store
 from benchmark.types import NEEDS
 
 ROOT = Path(__file__).parents[2]
-PLUGINS = [(kind, name) for kind in ("attack", "defense", "inverter") for name in Registry().entries(kind)]
+PLUGINS = [(kind, name) for kind in ("attack", "defense", "inverter", "detector") for name in Registry().entries(kind)]
 
 
 @pytest.fixture(scope="module")
