@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -25,7 +25,7 @@ from reports.figures import (
 )
 from reports.figures.saving import Drawn, file_name
 from reports.figures.style import Marks, style_named
-from reports.figures.view import Draw, DrawModels, Models, View
+from reports.figures.view import Draw, DrawModels, Models, Picture, View
 from reports.frames import Frames
 from reports.matrix import matrix
 from reports.summaries import victims
@@ -47,27 +47,39 @@ ACROSS_MODELS: Mapping[str, DrawModels] = {"capacity": capacity.draw}
 SUMMARY = {name: FIGURES[name] for name in ("tradeoff", "heatmap")}
 
 
-def draw_all(frames: Frames, boards: Sequence[Board], style: str) -> Iterator[Drawn]:
+def draw_all(
+    frames: Frames, boards: Sequence[Board], style: str, only: Collection[str] | None = None
+) -> Iterator[Drawn]:
     """Every figure of every model and data set, one after the other, so that one at a time is in memory.
+
+    Args:
+        frames: the run.
+        boards: its leaderboards.
+        style: name of the medium.
+        only: names of the figures that are wanted; None takes all.
 
     Raises:
         UserError: there is no such style.
     """
     medium = style_named(style)
-    views = list(_views(frames, boards, style))
-    for view in views:
-        for name, draw in FIGURES.items():
-            with medium.applied():
-                drawn = draw(view)
-                if drawn is not None:
-                    yield Drawn(file_name(name, len(views) == 1, view.model, view.dataset), *drawn)
-    together = list(_together(frames, style))
-    for models in together:
-        for name, draw_models in ACROSS_MODELS.items():
-            with medium.applied():
-                drawn = draw_models(models)
-                if drawn is not None:
-                    yield Drawn(file_name(name, len(together) == 1, models.dataset), *drawn)
+    views, together = list(_views(frames, boards, style)), list(_together(frames, style))
+    wanted: list[tuple[str, Callable[[], Picture]]] = [
+        (file_name(name, len(views) == 1, view.model, view.dataset), partial(draw, view))
+        for view in views
+        for name, draw in FIGURES.items()
+        if only is None or name in only
+    ]
+    wanted += [
+        (file_name(name, len(together) == 1, models.dataset), partial(draw, models))
+        for models in together
+        for name, draw in ACROSS_MODELS.items()
+        if only is None or name in only
+    ]
+    for name, draw_it in wanted:
+        with medium.applied():
+            drawn = draw_it()
+            if drawn is not None:
+                yield Drawn(name, *drawn)
 
 
 def count(frames: Frames) -> int:

@@ -67,8 +67,10 @@ class View:
         return found
 
 
-Draw = Callable[[View], tuple[Figure, pd.DataFrame] | None]
-"""Draws a view; None where there is nothing to draw."""
+Picture = tuple[Figure, pd.DataFrame] | None
+"""A figure and the numbers behind it; None where there is nothing to draw."""
+
+Draw = Callable[[View], Picture]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,5 +84,4 @@ class Models:
     style: Style
 
 
-DrawModels = Callable[[Models], tuple[Figure, pd.DataFrame] | None]
-"""Draws several models together; None where there is nothing to draw."""
+DrawModels = Callable[[Models], Picture]
