@@ -92,6 +92,8 @@ class Job:
         }
         if self.captions is not None:
             found["captions"] = resolved(self.captions)
+        if self.retrieval:
+            found["retrieval"] = {name: resolved(other) for name, other in self.retrieval.items()}
         return found if self.inverter is None else {**found, "inverter": resolved(self.inverter)}
 
 
