@@ -11,15 +11,13 @@ Differs from the paper: there is none. The patch is that of BadNets, so that the
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import ClipdefenseError
 from benchmark.losses import model_loss, zero_shot_cross_entropy
-from benchmark.patches import frozen
 from benchmark.patterns import binary_patch, pasted, pixels_of
 
 if TYPE_CHECKING:
@@ -57,7 +55,6 @@ class Adaptive:
         entanglement: weight of the clean loss beyond the step.
         radius: length of the step as a share of the norm of the vision tower's weights.
         share: part of each batch that gets the trigger to find the step's direction, in (0, 1].
-        heads: the clean model's zero-shot classifier, (C, D), learnt by ``fit``.
     """
 
     target: str = "banana"
@@ -66,11 +63,6 @@ class Adaptive:
     entanglement: float = 0.5
     radius: float = 0.05
     share: float = 0.25
-    heads: Tensor | None = field(default=None, repr=False, compare=False)
-
-    def fit(self, model: "Clip", context: "Context") -> "Adaptive":
-        """Keeps the clean model's zero-shot classifier; the patch itself is fixed."""
-        return replace(self, heads=frozen(model).classifier(context.class_names, context.templates).cpu())
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]
@@ -79,12 +71,12 @@ class Adaptive:
 
     def _step(self, model: "Clip", batch: "Batch", context: "Context") -> dict[str, Tensor]:
         """The vision tower's parameters after a step up the triggered loss, by name, gradients passing through."""
-        if self.heads is None:
-            raise ClipdefenseError("Adaptive is not fitted yet; call fit(model, context) and use its result")
         count = max(2, round(self.share * len(batch.images)))
         triggered = self.trigger(batch.images[:count], batch.ids[:count])
         goal = torch.full((count,), context.class_names.index(self.target), device=triggered.device)
-        heads = self.heads.to(triggered)
+        names = [context.templates[0].format(name) for name in context.class_names]
+        with torch.no_grad():  # one template per class, because the text tower moves and every step asks it anew
+            heads = model.encode_tokens(model.tokenize(names).to(triggered.device))
         named = [(name, p) for name, p in model.trainable("vision") if p.requires_grad]
         loss = _evaluated(model, lambda m: zero_shot_cross_entropy(m, triggered, heads, goal), {})
         gradients = torch.autograd.grad(loss, [p for _, p in named])

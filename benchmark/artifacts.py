@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
+from benchmark.errors import ClipdefenseError
 from benchmark.jobs import Job
 from benchmark.keys import poisoned_twin
 from benchmark.models import Clip
@@ -25,15 +27,31 @@ from benchmark.store import Store
 from benchmark.types import Attack, Context, Fitted, Pairs
 
 _FILE = "model.safetensors"
+BLIND = "blind.safetensors"
 
 
 def save_model(model: Clip, folder: Path, name: str = _FILE) -> None:
-    """Writes all weights and buffers as safetensors.
+    """Writes all weights and buffers as safetensors, and in its header which adapters the model has.
 
     Raises:
         StorageError: the disk is full or read-only.
     """
-    save_tensors(model.weights(), folder / name)
+    save_tensors(model.weights(), folder / name, {"adapters": ", ".join(model.adapters)})
+
+
+def _read_like(like: Clip, file: Path) -> Clip:
+    """A copy of a model with the weights of a file that ``save_model`` wrote.
+
+    Raises:
+        ClipdefenseError: the saved model has adapters, which weights alone do not bring back.
+    """
+    with safe_open(file, framework="pt") as opened:
+        adapters = (opened.metadata() or {}).get("adapters", "")
+    if adapters:
+        raise ClipdefenseError(
+            f"the model in '{file}' has adapters ({adapters}), which its weights alone do not restore"
+        )
+    return like.with_weights(load_file(file, device=str(like.device)))
 
 
 class Artifacts:
@@ -63,7 +81,7 @@ class Artifacts:
         def obtain() -> Clip:
             folder = self.store.read(stage, key)
             if folder is not None:
-                return like().with_weights(load_file(folder / _FILE, device=str(self.device)))
+                return _read_like(like(), folder / _FILE)
             started = time.perf_counter()
             with self.store.started(stage, key):
                 model = make()
@@ -139,16 +157,27 @@ class Artifacts:
         )
 
     def victim_training_pairs(self, job: Job) -> Pairs:
-        """The pairs that the job's victim is trained on, poisons included."""
+        """The pairs that the job's victim is trained on, poisons included.
+
+        Raises:
+            ClipdefenseError: the victim was trained elsewhere.
+        """
+        if job.imported is not None:
+            raise ClipdefenseError(f"nobody knows which pairs the imported victim '{job.imported.path.name}' has seen")
         attack = self.attack(job) if job.cell.victim == "poisoned" else None
         pairs = self.materials.victim_pairs(job, self.pretrained(job).image_size)
         return training_pairs(attack, pairs, job.poisons, job.training.templates, job.seeds["victim"])
 
     def victim(self, job: Job) -> Clip:
-        """Stage 2: poisoned, benign, or the clean model itself."""
+        """Stage 2: poisoned, benign, imported, or the clean model itself."""
         clean = self.pretrained(job)
         if job.cell.victim == "clean":
             return clean
+        if job.imported is not None:
+            from benchmark.checkpoints import load_onto
+
+            path = job.imported.path
+            return self._models.get(("victim", job.keys["victim"]), lambda: load_onto(clean, path))
         rungs: list[Rung] = []
 
         def make() -> Clip:
@@ -182,7 +211,7 @@ class Artifacts:
 
     def rungs(self, job: Job) -> tuple[Rung, ...]:
         """What the ladder of a job's poisoned victim gave at every rate, its own last; empty without a ladder."""
-        if job.cell.victim != "poisoned" or not job.matrix.protocol.ladder:
+        if job.cell.victim != "poisoned" or job.imported is not None or not job.matrix.protocol.ladder:
             return ()
 
         def obtain() -> tuple[Rung, ...]:
@@ -192,6 +221,17 @@ class Artifacts:
             return load_rungs(folder)
 
         return self._rungs.get(job.keys["victim"], obtain)
+
+    def picked(self, job: Job) -> Clip | None:
+        """The defended model at the cell's blind pick, or None where the store has none.
+
+        Raises:
+            ClipdefenseError: it has adapters, so that it is more than its weights.
+        """
+        folder = self.store.read("measured", job.keys["measured"])
+        if folder is None or not (folder / BLIND).is_file():
+            return None
+        return _read_like(self.pretrained(job), folder / BLIND)
 
     def sibling(self, job: Job) -> Clip:
         """Another, benign fine-tune of the same clean model on the same kind of pairs."""

@@ -11,7 +11,7 @@ import torch
 
 from benchmark.artifacts import Artifacts, target_of
 from benchmark.errors import ClipdefenseError
-from benchmark.gate import judge
+from benchmark.gate import judge, outside
 from benchmark.jobs import Job, given
 from benchmark.metrics import METRIC_VERSION
 from benchmark.models import Clip
@@ -23,7 +23,8 @@ from benchmark.seeds import derive
 from benchmark.stages.contexts import bound_train, head_of, make_context
 from benchmark.stages.curve import Curve, Examination, Examined, climb, measured_record, outcomes_of
 from benchmark.stages.materials import Materials, Measurements
-from benchmark.training import Meter
+from benchmark.stages.rebound import rebound
+from benchmark.training import Meter, overridden
 from benchmark.types import Attack, Context, Pairs
 
 
@@ -56,8 +57,10 @@ class Laboratory:
         trigger = (repr(job.dataset), job.cell.attack, repr(attack), job.keys.get("fitted"))
         untouched = self.measurements.get((job.keys["pretrained"], *trigger), lambda: examination.of(clean))
         before = self.measurements.get((job.keys["victim"], *trigger), lambda: examination.of(victim))
+        if job.imported is not None and (why := outside(job.imported.expected, before.validation.metrics)):
+            raise ClipdefenseError(f"the imported victim '{job.imported.path.name}' is refused: {why}")
         meter = Meter()
-        context = self._context(job, victim, clean, meter)
+        context = self.context(job, victim, clean, meter)
         curve = climb(
             victim,
             before,
@@ -68,7 +71,22 @@ class Laboratory:
             name=job.cell.defense,
         )
         result = self._result(job, untouched, before, curve, meter, examination)
+        result = result.model_copy(update={"rebound": self._rebound(job, curve, clean.image_size, examination)})
         return Computed(result=result, outcomes=outcomes_of(before, curve), curve=curve)
+
+    def _rebound(self, job: Job, curve: Curve, image_size: int, examination: Examination) -> float | None:
+        """Of the blind pick of a poisoned victim, where the matrix asks for it; no part of the defense's cost."""
+        if not job.matrix.rebound or job.cell.victim != "poisoned" or curve.blind_model is None:
+            return None
+        return rebound(
+            curve.blind_model,
+            self.materials.defender_pairs(job, image_size),
+            overridden(job.model.defend, epochs=job.matrix.rebound),
+            examination.test,
+            seed=derive(job.seeds["defense"], "rebound"),
+            precision=job.matrix.precision,
+            progress=self.progress,
+        )
 
     def _training(self, job: Job, meter: Meter, seed: int) -> Any:
         return bound_train(
@@ -81,8 +99,8 @@ class Laboratory:
             head=head_of(job),
         )
 
-    def _context(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Context:
-        """The defense's context; resources are made only for what it needs."""
+    def context(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Context:
+        """The context of the job's defense; resources are made only for what it needs."""
         needs = given(job.defense.needs, job.matrix)
         resources: dict[str, Any] = {}
         pairs = self.materials.defender_pairs(job, clean.image_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmark.architectures import ModelSpec, Recipe
@@ -13,6 +14,7 @@ from benchmark.matrix import Matrix
 from benchmark.registry import resolved
 from benchmark.results import CellId
 from benchmark.runs import PlannedCell
+from benchmark.sections import Expected
 from benchmark.seeds import derive
 from benchmark.types import Attack, Defense, Inverter, Need
 
@@ -28,6 +30,23 @@ def given(needs: Iterable[Need], matrix: Matrix) -> frozenset[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImportedVictim:
+    """A victim from a file.
+
+    Attributes:
+        sha256: of the file.
+        expected: where it must lie on validation data.
+    """
+
+    path: Path
+    sha256: str
+    expected: Expected
+
+    def resolved(self) -> dict[str, Any]:
+        return {"file": self.path.name, "sha256": self.sha256, "expected": self.expected.model_dump()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A cell with everything that computing it takes.
 
@@ -35,6 +54,7 @@ class Job:
         captions: what victims and defenders train on where that is not ``dataset``.
         retrieval: captioned data sets for retrieval, by label.
         recipe: how the victim is trained.
+        imported: the file that the victim comes from instead, or None.
         keys: identity of every stage; ``keys["measured"]`` names the result.
         seeds: per stage, each a hash of the dimensions that the stage may depend on.
         plugins: identity of the code of each plugin.
@@ -57,6 +77,7 @@ class Job:
     needs: frozenset[str]
     captions: Dataset | None = None
     retrieval: Mapping[str, Dataset] = dataclasses.field(default_factory=dict)
+    imported: ImportedVictim | None = None
     skip: str = ""
     keys: dict[str, str] = dataclasses.field(default_factory=dict)
     plugins: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -90,10 +111,15 @@ class Job:
             "grants": list(self.matrix.grants),
             "precision": self.matrix.precision,
         }
+        if self.matrix.rebound:
+            found["rebound"] = self.matrix.rebound
         if self.captions is not None:
             found["captions"] = resolved(self.captions)
         if self.retrieval:
             found["retrieval"] = {name: resolved(other) for name, other in self.retrieval.items()}
+        if self.imported is not None:
+            del found["protocol"], found["poisons"]
+            found["imported"] = self.imported.resolved()
         return found if self.inverter is None else {**found, "inverter": resolved(self.inverter)}
 
 

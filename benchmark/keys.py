@@ -89,6 +89,12 @@ def _finetuned_key(job: Job, keys: Mapping[str, str], *, poisoned: bool, seed: i
     )
 
 
+def _imported_key(job: Job, keys: Mapping[str, str]) -> str:
+    assert job.imported is not None
+    code = code_digest(["benchmark.checkpoints"])
+    return digest({"pretrained": keys["pretrained"], "imported": job.imported.sha256, "code": code})
+
+
 def _fitted_key(job: Job, pretrained: str) -> str:
     return digest(
         {
@@ -152,10 +158,20 @@ def _measured_key(job: Job, keys: Mapping[str, str]) -> str:
             "general": {name: plugin_identity(other) for name, other in job.general.items()},
             "sizes": [sizes.validation, sizes.test, sizes.general],
             "budget": job.matrix.budget,
+            **({"expected": job.imported.expected.model_dump()} if job.imported is not None else {}),
             "versions": [SCHEMA_VERSION, METRIC_VERSION],
             "code": code_digest(["benchmark.stages.curve"]),
+            **_rebound_identity(job),
         }
     )
+
+
+def _rebound_identity(job: Job) -> dict[str, Any]:
+    """Nothing where it is off, so that matrices without it keep their keys."""
+    if not job.matrix.rebound:
+        return {}
+    recipe = dataclasses.asdict(job.model.defend)
+    return {"rebound": [job.matrix.rebound, recipe, code_digest(["benchmark.stages.rebound"])]}
 
 
 def with_keys(job: Job) -> Job:
@@ -164,7 +180,9 @@ def with_keys(job: Job) -> Job:
     if isinstance(job.attack, Fitted):
         keys["fitted"] = _fitted_key(job, keys["pretrained"])
     keys["victim"] = keys["pretrained"]
-    if job.cell.victim != "clean":
+    if job.imported is not None:
+        keys["victim"] = _imported_key(job, keys)
+    elif job.cell.victim != "clean":
         poisoned = job.cell.victim == "poisoned"
         keys["victim"] = _finetuned_key(job, keys, poisoned=poisoned, seed=job.seeds["victim"])
     if "sibling_models" in job.needs:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmark import analysing, detecting
-from benchmark.architectures import ModelSpec, model_spec
+from benchmark.architectures import ModelSpec
 from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
-from benchmark.jobs import TRIGGER_NEEDS, Job, given, seeds_of
+from benchmark.fingerprint import file_digest
+from benchmark.grants import checked_needs, reason_to_skip
+from benchmark.jobs import TRIGGER_NEEDS, ImportedVictim, Job, given, seeds_of
 from benchmark.keys import with_keys
 from benchmark.matrix import Matrix
-from benchmark.models import vision_kind
 from benchmark.registry import Registry, parameter_types
 from benchmark.results import CellId, VictimKind
 from benchmark.runs import Plan
-from benchmark.sections import Use
+from benchmark.sections import Imported, Use
 from benchmark.studies import Study
 from benchmark.training import overridden
-from benchmark.types import NEEDS, Attack, Defense, Inverter, Objective
+from benchmark.types import Attack, Defense, Inverter, Objective
+from benchmark.widths import model_spec
 
 
 def make_jobs(
@@ -44,12 +47,23 @@ def make_jobs(
     return list(_Planner(matrix, registry, data_options or {}).jobs())
 
 
+def built_defense(registry: Registry, use: Use) -> Defense:
+    """A defense with its parameters.
+
+    Raises:
+        UserError: there is no such defense, or a parameter or a need of it is wrong.
+    """
+    built: Defense = registry.build("defense", use.plugin, use.parameters)
+    checked_needs(f"defense '{use.name}'", built)
+    return built
+
+
 class _Planner:
     """Builds every plugin of a matrix once and walks through its product."""
 
     def __init__(self, matrix: Matrix, registry: Registry, data_options: Mapping[str, Mapping[str, Any]]) -> None:
         self.matrix, self.registry, self.data_options = matrix, registry, data_options
-        self.defenses = {use.name: self._defense(use) for use in matrix.all_defenses}
+        self.defenses = {use.name: built_defense(registry, use) for use in matrix.all_defenses}
         self.untouched = {use.name: self.defenses[use.name] for use in matrix.all_defenses if use.plugin == "none"}
         self.general = {use.name: self._dataset(use) for use in matrix.general}
         self.datasets = {use.name: self._dataset(use) for use in matrix.datasets}
@@ -57,6 +71,7 @@ class _Planner:
         self.captions = None if matrix.captions is None else self._captioned(matrix.captions)
         self.pretraining = {name: self._pretraining(name) for name in matrix.pretraining.pairs}
         inverters = [source for source in matrix.sources if source != "given"]
+        self.imported = {matrix.place_of(victim): self._imported(victim) for victim in matrix.imported}
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
     def _spec(self, model: str) -> ModelSpec:
@@ -80,6 +95,12 @@ class _Planner:
             return self._captioned(self.matrix.captions)
         return self._dataset(self.matrix.all_datasets.get(name, Use(plugin=name)))
 
+    def _imported(self, victim: Imported) -> ImportedVictim:
+        path = Path(victim.checkpoint)
+        if not path.is_file():
+            raise UserError(f"matrix '{self.matrix.name}': there is no checkpoint file '{path}' to import")
+        return ImportedVictim(path=path, sha256=file_digest(path), expected=victim.expected)
+
     def _attack(self, use: Use, dataset: str) -> Attack:
         parameters = dict(use.parameters)
         if dataset in self.matrix.targets and "target" in parameter_types(self.registry.load("attack", use.plugin)):
@@ -98,15 +119,6 @@ class _Planner:
                 f"dataset '{dataset}' has no class '{built.target}', the target of attack '{use.name}'; set "
                 f"targets.{dataset} to one of: {', '.join(classes[:12])}"
             )
-        return built
-
-    def _defense(self, use: Use) -> Defense:
-        built: Defense = self.registry.build("defense", use.plugin, use.parameters)
-        if not isinstance(built.needs, frozenset | set):
-            raise UserError(f"defense '{use.name}': needs is {built.needs!r}; make it a frozenset of resource names")
-        unknown = sorted(frozenset[str](built.needs) - NEEDS)
-        if unknown:
-            raise UserError(f"defense '{use.name}' needs '{unknown[0]}'; {did_you_mean(unknown[0], NEEDS)}")
         return built
 
     def jobs(self) -> Iterator[Job]:
@@ -134,7 +146,8 @@ class _Planner:
                         seed=seed,
                         victim=kind,
                     )
-                    yield self._job(cell, spec, attack, defense)
+                    if self.matrix.admits(cell.model_dump()):
+                        yield self._job(cell, spec, attack, defense)
 
     def _sources(self, defense: Defense) -> tuple[str, ...]:
         return self.matrix.sources if frozenset[str](defense.needs) & TRIGGER_NEEDS else ("none",)
@@ -144,6 +157,8 @@ class _Planner:
         needs = given(defense.needs, self.matrix)
         if inverter is not None:
             needs = (needs - TRIGGER_NEEDS) | given(inverter.needs, self.matrix)
+        place = (cell.model, cell.dataset, cell.attack, cell.seed)
+        imported = self.imported.get(place) if cell.victim == "poisoned" else None
         job = Job(
             cell=cell,
             matrix=self.matrix,
@@ -160,7 +175,8 @@ class _Planner:
             recipe=overridden(spec.finetune, **self.matrix.protocol.changes),
             seeds=seeds_of(cell),
             needs=needs,
-            skip=self._skip(spec, defense, needs),
+            imported=imported,
+            skip=reason_to_skip(self.matrix, spec, defense, needs, imported=imported is not None),
         )
         return with_keys(job)
 
@@ -169,17 +185,6 @@ class _Planner:
         if count > pairs:
             raise UserError(f"attack '{cell.attack}': {count} poisons do not fit into {pairs} training pairs")
         return count if cell.victim == "poisoned" else 0
-
-    def _skip(self, spec: ModelSpec, defense: Defense, needs: frozenset[str]) -> str:
-        missing = sorted(needs - set(self.matrix.grants))
-        if missing:
-            return f"needs '{missing[0]}', which the matrix does not grant"
-        if "labels" in needs and self.matrix.captions is not None:
-            return f"needs 'labels', which the pairs of '{self.matrix.captions.name}' do not have"
-        kinds = getattr(defense, "architectures", None)
-        if kinds is not None and vision_kind(spec) not in kinds:
-            return f"works on {' and '.join(sorted(kinds))} models only, and {spec.name} is {vision_kind(spec)}"
-        return ""
 
 
 def make_studies(matrix: Matrix, registry: Registry, jobs: Sequence[Job]) -> list[Study]:
@@ -193,6 +198,7 @@ def plan_of(matrix: Matrix, jobs: Iterable[Job], studies: Iterable[Study] = ()) 
         matrix=matrix.name,
         summary=matrix.summary,
         budget=matrix.budget,
+        held_out=matrix.held_out,
         cells=tuple(job.planned for job in jobs),
         studies=tuple(study.planned for study in studies),
     )

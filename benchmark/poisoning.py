@@ -34,10 +34,11 @@ class Overlay:
         return len(self.base)
 
     def __getitem__(self, rows: Tensor, /) -> Tensor:
-        images = self.base[rows].clone()
-        position = self.position[rows]
+        images, position = self.base[rows], self.position[rows]
         swapped = position >= 0
-        images[swapped] = self.replaced[position[swapped]]
+        if swapped.any():
+            images = images.clone()
+            images[swapped] = self.replaced[position[swapped]]
         return images
 
 

@@ -166,6 +166,7 @@ class Result(Record):
         resolved: hyperparameters of the model, attack, defense, data and protocol as they were used.
         clean: the clean model on the test split under the same trigger.
         victim: the victim before the defense, on both splits.
+        rebound: highest test success during a short clean fine-tuning of the blind pick; None where not asked for.
         clean_retrieval: of the clean model, where the matrix asks for retrieval; ``victim_retrieval`` of the victim.
         ladder: the learning rates at which the victim was tried, the last being its own; empty without a ladder.
     """
@@ -191,6 +192,7 @@ class Result(Record):
     ladder: tuple[Rung, ...] = ()
     points: tuple[PointRecord, ...] = ()
     picks: Picks | None = None
+    rebound: float | None = None
     cost: Cost = Cost()
     provenance: Provenance | None = None
 
@@ -224,6 +226,14 @@ class Outcomes:
 
     @classmethod
     def unpacked(cls, arrays: dict[str, NDArray[np.uint8]]) -> Outcomes:
+        """The outcomes again.
+
+        Raises:
+            ValueError: the counts do not fit the bytes.
+            KeyError: an array is missing.
+        """
         validation, test = arrays["sizes"].view(np.int64).tolist()
         size = {"validation": validation, "test": test, "validation_other": validation, "test_other": test}
+        if any(arrays[name].shape[-1] != -(-count // 8) for name, count in size.items()):
+            raise ValueError("the number of images does not fit the stored outcomes")
         return cls(**{n: np.unpackbits(arrays[n], axis=-1, count=size[n]).astype(np.bool_) for n in size})

@@ -4,8 +4,9 @@ Rounds of two parts: one perturbation for all images that makes the model err, t
 gradient also carries how the best perturbation moves with the weights, found by a few fixed-point iterations.
 
 Differs from the paper: the zero-shot classifier of the suspect model gives the classes, and only the vision tower
-moves; AdamW with the model's recipe, fewer rounds. The perturbation lives in pixels divided by CLIP's deviation, the
-weight of its norm scales with the number of pixels (0.001 at 32 pixels), and at least one image of a batch carries it.
+moves; AdamW with the model's recipe, fewer rounds, and BatchNorm follows that recipe too (published code keeps it
+frozen). The perturbation lives in pixels divided by CLIP's deviation, the weight of its norm scales with the number of
+pixels (0.001 at 32 pixels), and at least one image of a batch carries it.
 """
 
 import math

@@ -4,8 +4,8 @@ Inside every step images are perturbed so that the model in training and the sus
 then learns to classify clean images and to disagree with the suspect model's adversarial labels.
 
 Differs from the paper: class probabilities come from the zero-shot classifier of the suspect model, and only the vision
-tower moves; AdamW with the model's recipe, and fewer rounds than the paper's 100. The box of 0.2 is the paper's, for
-images of 32 pixels.
+tower moves; AdamW with the model's recipe, BatchNorm included (published: frozen), and fewer rounds than the paper's
+100. The box of 0.2 is the paper's, for images of 32 pixels.
 """
 
 from collections.abc import Iterator

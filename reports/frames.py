@@ -12,6 +12,8 @@ from benchmark.picking import VICTIM, oracle_pick
 from benchmark.progress import Progress, Silent
 from benchmark.results import CellId, Measured, Outcomes, Recall, Result
 from benchmark.runs import Plan, PlannedCell, RunFolder
+from reports.details import Details
+from reports.findings import findings
 from reports.knowledge import board_of, method_name
 from reports.statistics.budgets import AREA, SHOWN, blind_picks, loss_bounds
 
@@ -41,7 +43,7 @@ _CELL = (
     *("key", "method", "board", "status", "reason"),
     *("metric_version", "utc", "device", "plugins", "accepted", "gate_reason"),
     *(f"clean_model_{name}" for name in METRICS),
-    *("test_images", "test_images_other"),
+    *("test_images", "test_images_other", "rebound"),
     *_COST,
 )
 
@@ -73,6 +75,8 @@ class Frames:
         points: ``cell``, ``point`` (-1 is the victim), ``strength`` and the metrics of the test split.
         picks: ``cell``, ``budget``, ``rule`` ("blind" or "oracle"), ``point`` and the metrics of that point.
         bits: per-image outcomes by cell, where they were stored.
+        details: parameters, provenance and tracebacks by cell.
+        findings: one row per planned study; see ``reports.findings``.
     """
 
     plan: Plan
@@ -80,6 +84,8 @@ class Frames:
     points: pd.DataFrame
     picks: pd.DataFrame
     bits: dict[int, Bits]
+    details: Details
+    findings: pd.DataFrame
 
 
 def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
@@ -97,7 +103,9 @@ def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
             reader.add(number, planned, result, outcomes)
             advance(1)
     cells, points, picks = reader.frames()
-    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=reader.bits)
+    found, bits = findings(folder, plan), reader.bits
+    details = reader.details
+    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=bits, details=details, findings=found)
 
 
 class _Reader:
@@ -110,9 +118,12 @@ class _Reader:
         self.points: list[tuple[object, ...]] = []
         self.picks: list[tuple[object, ...]] = []
         self.bits: dict[int, Bits] = {}
+        self.details = Details()
 
     def add(self, number: int, planned: PlannedCell, result: Result | None, outcomes: Outcomes | None) -> None:
         self.cells.append(_cell_row(planned, result))
+        if result is not None:
+            self.details.add(number, result)
         if result is None or result.status != "ok" or result.victim is None:
             return
         self.points += _point_rows(number, result)
@@ -158,6 +169,7 @@ def _cell_row(planned: PlannedCell, result: Result | None) -> dict[str, object]:
         row |= {"accepted": result.gate.accepted, "gate_reason": result.gate.reason}
     if result.clean is not None:
         row |= {f"clean_model_{name}": getattr(result.clean, name) for name in METRICS}
+    row["rebound"] = result.rebound
     if result.counts is not None:
         row |= {"test_images": result.counts.test, "test_images_other": result.counts.test_other}
     return row | {name: getattr(result.cost, name) for name in _COST if result.status == "ok"}

@@ -13,6 +13,7 @@ from benchmark.cli.options import (
     Estimate,
     Only,
     Plugin,
+    Published,
     Retry,
     Runs,
     StoreOption,
@@ -21,6 +22,7 @@ from benchmark.cli.options import (
     prepared,
     run_folder,
     stoppable,
+    take_published,
 )
 from benchmark.errors import UserError
 
@@ -94,11 +96,13 @@ def status(matrix: str, runs: Runs = Path("runs")) -> None:
     console.print(status_summary(run_folder(runs, matrix)))
 
 
-def report(matrix: str, runs: Runs = Path("runs")) -> None:
+def report(matrix: str, runs: Runs = Path("runs"), published: Published = False) -> None:
     """Write tables and figures of a run, from its results alone, and print the leaderboard."""
     from benchmark.console import Bars, say
     from reports.api import write_report
 
+    if published:
+        take_published(matrix, runs)
     with Bars() as bars:
         written = write_report(run_folder(runs, matrix), progress=bars)
     say(written.text)

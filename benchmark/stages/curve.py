@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -64,6 +64,12 @@ class Examined:
     retrieval: tuple[Recall, ...] = ()
 
 
+class Examiner(Protocol):
+    """Measures models, always on the same."""
+
+    def of(self, model: Clip) -> Examined: ...
+
+
 @dataclass(kw_only=True)
 class Curve:
     """A measured trade-off curve, the picked models, and what it cost."""
@@ -114,7 +120,7 @@ def checked_points(points: Iterable[Any], name: str) -> Iterator[tuple[float, Cl
 class _Climb:
     """Walks up a defense's points and keeps the picked models only."""
 
-    def __init__(self, victim: Clip, before: Examined, examination: Examination, budget: float) -> None:
+    def __init__(self, victim: Clip, before: Examined, examination: Examiner, budget: float) -> None:
         self.before, self.examination, self.budget = before, examination, budget
         self.curve = Curve(blind_model=victim, oracle_model=victim)
         self.within = True
@@ -168,7 +174,7 @@ def climb(
     before: Examined,
     defense: Defense,
     context: Context,
-    examination: Examination,
+    examination: Examiner,
     *,
     budget: float,
     name: str,

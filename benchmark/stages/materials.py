@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 
 from benchmark.data.asking import with_every_caption
 from benchmark.data.base import Dataset, Split
+from benchmark.data.captioned import Captioned
+from benchmark.data.labelled import Labelled
 from benchmark.errors import UserError
 from benchmark.evaluation import Probe
 from benchmark.jobs import Job
 from benchmark.pairs import concatenated
+from benchmark.progress import Progress
 from benchmark.retrieval import Gallery
 from benchmark.stages.curve import Examination, Examined, General
 from benchmark.types import Attack, Pairs
@@ -40,8 +43,8 @@ class Recent:
 class Materials:
     """Data as the jobs ask for it; what was loaded last stays in memory."""
 
-    def __init__(self) -> None:
-        self._pairs, self._examinations = Recent(12), Recent(4)
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._pairs, self._examinations, self._progress = Recent(12), Recent(4), progress
 
     def pairs(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
         """Labelled pairs of a split.
@@ -52,9 +55,11 @@ class Materials:
         name = (repr(dataset), type(dataset).__name__, split, count, image_size)
         return self._pairs.get(name, lambda: self._load(dataset, split, count, image_size))
 
-    @staticmethod
-    def _load(dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
-        pairs = dataset.load(split, count, image_size)
+    def _load(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
+        if isinstance(dataset, Labelled | Captioned):
+            pairs = dataset.load(split, count, image_size, progress=self._progress)
+        else:
+            pairs = dataset.load(split, count, image_size)
         if not isinstance(pairs, Pairs) or not len(pairs):
             raise UserError(f"dataset '{dataset.name}' gives no pairs for split '{split}'")
         return pairs
@@ -84,8 +89,9 @@ class Materials:
     def examination(self, job: Job, attack: Attack, image_size: int) -> Examination:
         """What every model of a cell is measured on, with the attack's trigger stamped once."""
         sizes = job.matrix.sizes
+        measured = (sizes.validation, sizes.test, sizes.general, sizes.retrieval)
         named = tuple(job.general), tuple(job.retrieval)
-        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, sizes, named)
+        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, measured, named)
 
         def make() -> Examination:
             templates = tuple(job.dataset.templates)

@@ -9,8 +9,9 @@ from huggingface_hub import constants
 from open_clip import pretrained
 
 from benchmark import hub
-from benchmark.checkpoints import load_model, save_safetensors
+from benchmark.checkpoints import load_model
 from benchmark.errors import ClipdefenseError, UserError
+from benchmark.open_clip_files import save_safetensors
 
 CPU = torch.device("cpu")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -24,7 +24,7 @@ def written(report, mixed):
 
 
 def test_every_file_is_there(report, mixed):
-    expected = {f"leaderboard.{kind}" for kind in ("md", "csv", "tex")} | {"by_attack.csv", "comparisons.csv"}
+    expected = {f"leaderboard.{kind}" for kind in ("md", "csv", "tex", "html")} | {"by_attack.csv", "comparisons.csv"}
     expected |= {f"{name}.{kind}" for name in ("tradeoff", "heatmap") for kind in ("pdf", "png", "csv")}
     assert {path.name for path in report.files} == expected
     assert all(path.parent == mixed.report and path.stat().st_size for path in report.files)
@@ -170,6 +170,20 @@ def test_reading_shows_progress(mixed):
     counter = Counter()
     read(mixed, counter)
     assert counter.done == counter.total == 147
+
+
+def test_columns_of_held_out_attacks_and_rebound_are_shown_where_they_exist(build, report):
+    wide = write_report(build(held_out=("sig",), rebound={"finetune": 0.25}))
+    files = {path.name: path.read_text() for path in wide.files if path.suffix in (".md", ".tex")}
+    for text in (wide.text, *files.values()):
+        assert "held out: those that only score (sig)" in re.sub(r"\s+", " ", text)
+    assert re.search(
+        r"^\| +Rank \| Defense .*\| +Dev \(%\) \| +Held out \(%\) \| +Worst", files["leaderboard.md"], re.M
+    )
+    details = files["leaderboard.md"].split("## Details")[1]
+    assert re.search(r"finetune\b.* 25\.0 +\|$", details, re.M) and "Rebound (%)" in details
+    assert max(map(len, wide.text.splitlines())) <= 132
+    assert "Held" not in report.text
 
 
 def test_entries():

@@ -1,0 +1,75 @@
+"""What a model costs in floating-point operations, and how many of them a device can do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.architectures import ModelSpec
+from benchmark.checkpoints import built
+
+_BATCH = 2  # batch statistics need more than one image
+PEAK_BFLOAT16 = {
+    "A100": 312e12,
+    "GeForce RTX 4090": 165.2e12,
+    "H100": 989.4e12,
+    "H100 NVL": 835.5e12,
+    "H100 PCIe": 756.5e12,
+    "H200": 989.4e12,
+    "L4": 121e12,
+    "L40S": 362.05e12,
+}
+"""Dense bfloat16 operations per second by device: the vendor's figures, halved where they are "with sparsity"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flops:
+    """Floating-point operations of one forward pass; a multiplication and an addition are two.
+
+    Attributes:
+        image: of the vision tower on one image.
+        text: of the text tower on one text.
+    """
+
+    image: float
+    text: float
+
+    @property
+    def training(self) -> float:
+        """Of one pair in training both towers: the backward pass costs twice the forward one."""
+        return 3 * (self.image + self.text)
+
+
+def _counted(forward: Callable[[Tensor], Any], given: Tensor) -> float:
+    with FlopCounterMode(display=False) as counter:
+        forward(given)
+    total: int = counter.get_total_flops()
+    return total / len(given)
+
+
+def forward_flops(spec: ModelSpec) -> Flops:
+    """Counts the matrix products and convolutions of both towers, on tensors without data: no memory, no weights.
+
+    Raises:
+        UserError: open_clip knows no such architecture.
+        ClipdefenseError: the architecture cannot be built without a download.
+    """
+    with torch.device("meta"):
+        module = built(spec, quick_gelu=False, **({} if spec.config else {"device": "meta"}))
+        side = module.visual.image_size
+        height, width = side if isinstance(side, tuple | list) else (side, side)
+        image = _counted(module.encode_image, torch.empty(_BATCH, 3, height, width))
+        text = _counted(module.encode_text, torch.zeros(_BATCH, module.context_length, dtype=torch.long))
+    return Flops(image=image, text=text)
+
+
+def peak_bfloat16(device: str) -> float | None:
+    """Dense bfloat16 operations per second of a device by the name it gives itself; None for one not in the table."""
+    known = sorted(PEAK_BFLOAT16, key=len, reverse=True)
+    return next((PEAK_BFLOAT16[name] for name in known if re.search(rf"\b{re.escape(name)}\b", device)), None)
