@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.architectures import ModelSpec, model_spec
+from benchmark.architectures import ModelSpec
 from benchmark.checkpoints import built
 from benchmark.data.base import Dataset, Split
 from benchmark.data.stored import Stored
+from benchmark.flops import forward_flops
 from benchmark.jobs import Job
+from benchmark.widths import model_spec
 from benchmark.workload import Work
 
 GPU_FLOPS, CPU_FLOPS = 100e12, 0.05e12
@@ -47,19 +47,16 @@ def towers(model: str) -> Towers:
         UserError: open_clip knows no such architecture.
     """
     spec = model_spec(model)
+    flops = forward_flops(spec)
     with torch.device("meta"):
-        module = built(spec, quick_gelu=False, **({} if spec.config else {"device": "meta"})).eval()
-        side = module.visual.image_size
-        side = int(side[0] if isinstance(side, tuple | list) else side)
-        image = _counted(lambda: module.encode_image(torch.empty(1, 3, side, side)))
-        text = _counted(lambda: module.encode_text(torch.zeros(1, module.context_length, dtype=torch.long)))
-    return Towers(image=image, text=text, parameters=sum(p.numel() for p in module.parameters()), side=side)
-
-
-def _counted(forward: Callable[[], Any]) -> float:
-    with FlopCounterMode(display=False) as counter:
-        forward()
-    return float(counter.get_total_flops())
+        module = built(spec, quick_gelu=False, **({} if spec.config else {"device": "meta"}))
+    side = module.visual.image_size
+    return Towers(
+        image=flops.image,
+        text=flops.text,
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        side=int(side[0] if isinstance(side, tuple | list) else side),
+    )
 
 
 def speed_of(spec: ModelSpec) -> float:

@@ -115,6 +115,8 @@ class Job:
             found["rebound"] = self.matrix.rebound
         if self.captions is not None:
             found["captions"] = resolved(self.captions)
+        if self.retrieval:
+            found["retrieval"] = {name: resolved(other) for name, other in self.retrieval.items()}
         if self.imported is not None:
             del found["protocol"], found["poisons"]
             found["imported"] = self.imported.resolved()

@@ -82,7 +82,7 @@ def _pairs_of(job: Job, name: str) -> int:
 
 def _tuned(job: Job) -> dict[str, int]:
     """Fine-tuning of a clean model; on a ladder, as if every rung were needed."""
-    if job.cell.victim == "clean":
+    if job.cell.victim == "clean" or job.imported is not None:
         return {}
     rungs = max(1, len(job.matrix.protocol.ladder)) if job.cell.victim == "poisoned" else 1
     return _trained(job, rungs * job.recipe.epochs * job.matrix.sizes.victim_pairs) | (

@@ -31,7 +31,7 @@ def test_every_matrix_that_comes_with_the_package_plans_without_data_or_network(
     jobs = jobs_of(name)
     assert jobs
     assert len({job.key for job in jobs}) == len(jobs)
-    assert not {job.skip for job in jobs if job.skip}
+    assert all(not job.skip or job.skip.startswith("works on") for job in jobs)
     assert all(job.poisons <= job.matrix.sizes.victim_pairs for job in jobs)
 
 
