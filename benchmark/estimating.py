@@ -5,38 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
-
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.architectures import ModelSpec, model_spec
-from benchmark.checkpoints import built
 from benchmark.data.base import Dataset, Split
 from benchmark.data.stored import Stored
+from benchmark.flops import TRAINING, Flops, forward_flops
 from benchmark.jobs import Job
 from benchmark.workload import Work
 
 GPU_FLOPS, CPU_FLOPS = 100e12, 0.05e12
 """Assumed operations per second: a third of what an A100 can do in bfloat16, and two cores of a CPU."""
 
-_TRAINING = 3  # a backward pass costs about twice the forward one
 _WEIGHT_BYTES = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Towers:
-    """An architecture in numbers: operations of one image and one text, parameters, side of its images in pixels."""
-
-    image: float
-    text: float
-    parameters: int
-    side: int
+class Towers(Flops):
+    """An architecture in numbers, and what some work on it takes."""
 
     def operations(self, work: Work) -> float:
         """Floating-point operations of some work; a multiplication and an addition are two."""
         trained = work.pairs * (self.image + self.text) + work.images * self.image
-        return _TRAINING * trained + work.seen * self.image + work.texts * self.text
+        return TRAINING * trained + work.seen * self.image + work.texts * self.text
 
 
 @lru_cache(maxsize=16)
@@ -46,20 +35,7 @@ def towers(model: str) -> Towers:
     Raises:
         UserError: open_clip knows no such architecture.
     """
-    spec = model_spec(model)
-    with torch.device("meta"):
-        module = built(spec, quick_gelu=False, **({} if spec.config else {"device": "meta"})).eval()
-        side = module.visual.image_size
-        side = int(side[0] if isinstance(side, tuple | list) else side)
-        image = _counted(lambda: module.encode_image(torch.empty(1, 3, side, side)))
-        text = _counted(lambda: module.encode_text(torch.zeros(1, module.context_length, dtype=torch.long)))
-    return Towers(image=image, text=text, parameters=sum(p.numel() for p in module.parameters()), side=side)
-
-
-def _counted(forward: Callable[[], Any]) -> float:
-    with FlopCounterMode(display=False) as counter:
-        forward()
-    return float(counter.get_total_flops())
+    return Towers(**vars(forward_flops(model_spec(model))))
 
 
 def speed_of(spec: ModelSpec) -> float:
