@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
-import torch
-
 from benchmark.architectures import ModelSpec
-from benchmark.checkpoints import built
 from benchmark.data.base import Dataset, Split
 from benchmark.data.stored import Stored
-from benchmark.flops import forward_flops
+from benchmark.flops import TRAINING, Flops, forward_flops
 from benchmark.jobs import Job
 from benchmark.widths import model_spec
 from benchmark.workload import Work
@@ -20,23 +17,16 @@ from benchmark.workload import Work
 GPU_FLOPS, CPU_FLOPS = 100e12, 0.05e12
 """Assumed operations per second: a third of what an A100 can do in bfloat16, and two cores of a CPU."""
 
-_TRAINING = 3  # a backward pass costs about twice the forward one
 _WEIGHT_BYTES = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Towers:
-    """An architecture in numbers: operations of one image and one text, parameters, side of its images in pixels."""
-
-    image: float
-    text: float
-    parameters: int
-    side: int
+class Towers(Flops):
+    """An architecture in numbers, and what some work on it takes."""
 
     def operations(self, work: Work) -> float:
         """Floating-point operations of some work; a multiplication and an addition are two."""
         trained = work.pairs * (self.image + self.text) + work.images * self.image
-        return _TRAINING * trained + work.seen * self.image + work.texts * self.text
+        return TRAINING * trained + work.seen * self.image + work.texts * self.text
 
 
 @lru_cache(maxsize=16)
@@ -46,17 +36,7 @@ def towers(model: str) -> Towers:
     Raises:
         UserError: open_clip knows no such architecture.
     """
-    spec = model_spec(model)
-    flops = forward_flops(spec)
-    with torch.device("meta"):
-        module = built(spec, quick_gelu=False, **({} if spec.config else {"device": "meta"}))
-    side = module.visual.image_size
-    return Towers(
-        image=flops.image,
-        text=flops.text,
-        parameters=sum(parameter.numel() for parameter in module.parameters()),
-        side=int(side[0] if isinstance(side, tuple | list) else side),
-    )
+    return Towers(**vars(forward_flops(model_spec(model))))
 
 
 def speed_of(spec: ModelSpec) -> float:

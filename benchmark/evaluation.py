@@ -123,15 +123,17 @@ def _batches(device: torch.device, *sources: ImageSource | None) -> Iterator[Par
 
 
 def predict(model: Clip, classifier: Tensor, images: ImageSource, precision: str = "float32") -> Tensor:
-    """Zero-shot classes (n,) of all images, on the CPU.
+    """Zero-shot classes (n,) of all images, on the CPU; triggers are stamped on the model's device.
 
     Raises:
         Diverged: an embedding is not finite.
     """
     model.module.eval()
-    found = []
-    for (batch,) in _batches(model.device, images):
+    marked, found = images if isinstance(images, Triggered) else None, []
+    for batch, ids in _batches(model.device, marked.base if marked else images, marked.ids if marked else None):
         assert batch is not None
+        if marked is not None and ids is not None:
+            batch = stamp(marked.attack, batch, ids, model.device)
         found.append(_classes(model, classifier, batch, precision))
     return _gathered(found)
 

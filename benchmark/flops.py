@@ -14,7 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmark.architectures import ModelSpec
 from benchmark.checkpoints import built
 
-_BATCH = 2  # batch statistics need more than one image
+TRAINING = 3
+"""Forward and backward pass in forward passes: the backward one costs about twice as much."""
+
 PEAK_BFLOAT16 = {
     "A100": 312e12,
     "GeForce RTX 4090": 165.2e12,
@@ -30,43 +32,46 @@ PEAK_BFLOAT16 = {
 
 @dataclass(frozen=True, kw_only=True)
 class Flops:
-    """Floating-point operations of one forward pass; a multiplication and an addition are two.
+    """An architecture in numbers; in operations, a multiplication and an addition are two.
 
     Attributes:
-        image: of the vision tower on one image.
-        text: of the text tower on one text.
+        image: operations of the vision tower on one image.
+        text: operations of the text tower on one text.
+        parameters: of the whole model.
+        side: of its images in pixels.
     """
 
     image: float
     text: float
+    parameters: int
+    side: int
 
     @property
     def training(self) -> float:
-        """Of one pair in training both towers: the backward pass costs twice the forward one."""
-        return 3 * (self.image + self.text)
-
-
-def _counted(forward: Callable[[Tensor], Any], given: Tensor) -> float:
-    with FlopCounterMode(display=False) as counter:
-        forward(given)
-    total: int = counter.get_total_flops()
-    return total / len(given)
+        """Operations on one pair in training both towers."""
+        return TRAINING * (self.image + self.text)
 
 
 def forward_flops(spec: ModelSpec) -> Flops:
-    """Counts the matrix products and convolutions of both towers, on tensors without data: no memory, no weights.
+    """Counts matrix products and convolutions on tensors without data, so that neither memory nor weights are needed.
 
     Raises:
         UserError: open_clip knows no such architecture.
         ClipdefenseError: the architecture cannot be built without a download.
     """
     with torch.device("meta"):
-        module = built(spec, quick_gelu=False, **({} if spec.config else {"device": "meta"}))
+        module = built(spec, quick_gelu=False, **({} if spec.config else {"device": "meta"})).eval()
         side = module.visual.image_size
-        height, width = side if isinstance(side, tuple | list) else (side, side)
-        image = _counted(module.encode_image, torch.empty(_BATCH, 3, height, width))
-        text = _counted(module.encode_text, torch.zeros(_BATCH, module.context_length, dtype=torch.long))
-    return Flops(image=image, text=text)
+        side = int(side[0] if isinstance(side, tuple | list) else side)
+        image = _counted(module.encode_image, torch.empty(1, 3, side, side))
+        text = _counted(module.encode_text, torch.zeros(1, module.context_length, dtype=torch.long))
+    return Flops(image=image, text=text, parameters=sum(p.numel() for p in module.parameters()), side=side)
+
+
+def _counted(forward: Callable[[Tensor], Any], given: Tensor) -> float:
+    with FlopCounterMode(display=False) as counter:
+        forward(given)
+    return float(counter.get_total_flops())
 
 
 def peak_bfloat16(device: str) -> float | None:

@@ -249,6 +249,15 @@ def test_one_pass_gives_the_predictions_of_the_plain_definition(pairs, monkeypat
     assert source.read == ([] if keeps == "in memory" else list(range(23)))
 
 
+def test_a_trigger_that_is_stamped_as_images_are_read_is_the_same_trigger(pairs, monkeypatch):
+    few, model = pairs(23), SeesEveryPixel()
+    monkeypatch.setattr("benchmark.evaluation._BATCH", 5)
+    lazy = Triggered(few.images, few.ids, Painted())
+    found = predict(model, torch.eye(3), lazy)
+    assert torch.equal(found, predict(model, torch.eye(3), lazy[torch.arange(23)]))
+    assert not torch.equal(found, predict(model, torch.eye(3), few.images))
+
+
 def test_images_in_memory_are_not_copied(pairs):
     images = pairs(7).images
     assert materialised(images, 32) is images
