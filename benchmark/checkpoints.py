@@ -29,6 +29,7 @@ from benchmark.architectures import ModelSpec
 from benchmark.errors import ClipdefenseError, UserError, did_you_mean
 from benchmark.files import malformed
 from benchmark.models import Clip
+from benchmark.tokenizers import require_text_files
 from benchmark.weight_files import WeightFile, read_weights
 
 QUICK_GELU_SUFFIX = "-quickgelu"
@@ -76,6 +77,8 @@ def built(spec: ModelSpec, **options: Any) -> Any:
     if not spec.config and spec.architecture not in open_clip.list_models():
         near = did_you_mean(spec.architecture, open_clip.list_models())
         raise UserError(f"model '{spec.name}': open_clip has no architecture '{spec.architecture}'; {near}")
+    if not spec.config:
+        require_text_files(spec.architecture)
     with torch.random.fork_rng(devices=[]), _quiet():
         if spec.config:
             return open_clip.CLIP(**{**copy.deepcopy(spec.config), "quick_gelu": options["quick_gelu"]})
@@ -100,7 +103,7 @@ def _from_tag(spec: ModelSpec, tag: str) -> Any:
         load_checkpoint(module, str(file), strict=True, weights_only=True)
     except Exception as error:
         wrong = malformed(file) or f"cannot be loaded: {str(error).splitlines()[0]}"
-        raise ClipdefenseError(f"the weights of model '{spec.name}' in '{file}' {wrong}") from error
+        raise ClipdefenseError(f"model '{spec.name}': its file '{file}' {wrong}; delete that one first") from error
     return module
 
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
-from benchmark.architectures import ModelSpec
+from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.base import Dataset, Split
 from benchmark.data.stored import Stored
 from benchmark.flops import TRAINING, Flops, forward_flops
 from benchmark.jobs import Job
-from benchmark.widths import model_spec
 from benchmark.workload import Work
 
 GPU_FLOPS, CPU_FLOPS = 100e12, 0.05e12

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import open_clip
@@ -19,20 +18,12 @@ from benchmark import text_towers
 from benchmark.architectures import ModelSpec
 from benchmark.fingerprint import digest
 from benchmark.recent_tensors import RecentTensors
+from benchmark.tokenizers import tokenizer
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100, the value that OpenAI's training clamps to
 ENCODE_BATCH = 256
 _TOKENS = RecentTensors(256 * 1024**2)
 _CLASSIFIERS = RecentTensors(64 * 1024**2)
-
-
-@lru_cache(maxsize=8)
-def _tokenizer(architecture: str, context_length: int) -> Callable[[list[str]], Tensor]:
-    if architecture.startswith("tiny-"):
-        tokenizer: Any = open_clip.SimpleTokenizer(context_length=context_length)
-    else:
-        tokenizer = open_clip.get_tokenizer(architecture, context_length=context_length)
-    return lambda texts: tokenizer(texts)
 
 
 class Clip:
@@ -126,7 +117,7 @@ class Clip:
 
         def tokens() -> Tensor:
             unique = {text: row for row, text in enumerate(dict.fromkeys(listed))}
-            found = _tokenizer(architecture, length)(list(unique))
+            found = tokenizer(architecture, length)(list(unique))
             return found[torch.tensor([unique[text] for text in listed], dtype=torch.long)].int()
 
         return _TOKENS.get(digest([architecture, length, listed]), tokens).long()

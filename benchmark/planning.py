@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import analysing, detecting
-from benchmark.architectures import ModelSpec
+from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
 from benchmark.errors import UserError, did_you_mean
@@ -24,7 +24,6 @@ from benchmark.sections import Imported, Use
 from benchmark.studies import Study
 from benchmark.training import overridden
 from benchmark.types import Attack, Defense, Inverter, Objective
-from benchmark.widths import model_spec
 
 
 def make_jobs(
