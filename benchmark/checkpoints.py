@@ -90,8 +90,9 @@ def _quiet() -> Iterator[None]:
         root.removeHandler(mute)
 
 
-def _built(spec: ModelSpec, **options: Any) -> Any:
-    """The architecture with fresh weights, which are about to be replaced."""
+def built(spec: ModelSpec, **options: Any) -> Any:
+    """The architecture with fresh weights, for those that are about to be loaded, or for what needs none."""
+    known_spec(spec)
     if not spec.config:
         require_text_files(spec.architecture)
     with torch.random.fork_rng(devices=[]), _quiet():
@@ -108,7 +109,7 @@ def _from_tag(spec: ModelSpec, tag: str) -> Any:
     file = _tag_file(spec, known["hf_hub"])
     normalisation = {name: known[name] for name in ("mean", "std") if name in known}
     quick_gelu = bool(known.get("quick_gelu")) or _configured(spec)
-    module = _built(spec, quick_gelu=quick_gelu, force_preprocess_cfg=normalisation)
+    module = built(spec, quick_gelu=quick_gelu, force_preprocess_cfg=normalisation)
     try:
         load_checkpoint(module, str(file), strict=True, weights_only=True)
     except Exception as error:
@@ -144,7 +145,7 @@ def _from_file(spec: ModelSpec, path: Path) -> Any:
     options: dict[str, Any] = {"quick_gelu": _quick_gelu(spec, path, file)}
     if "normalisation" in file.recorded:
         options["force_preprocess_cfg"] = json.loads(file.recorded["normalisation"])
-    module = _built(spec, **options)
+    module = built(spec, **options)
     _put(module, file.weights, spec, path)
     return module
 

@@ -64,18 +64,19 @@ class Cleaned:
         found = [(kept, "clean_accuracy", f"{total} test images")]
         if self.suspect.trigger is not None:
             found.append(("attack success", "attack_success_rate", f"{other} test images of other classes"))
-        rates: list[Any] = [before.metrics, after.metrics]
-        return [(name, *(f"{rate[key]:.3f}" for rate in rates), over) for name, key, over in found]
+        was: Any = before.metrics
+        now: Any = after.metrics
+        return [(name, f"{was[key]:.3f}", f"{now[key]:.3f}", over) for name, key, over in found]
 
     @property
     def refusal(self) -> str:
         """Why there is no model to write."""
         request = self.suspect.request
-        flags = [found.validation.predictions.clean_right for found in (self.before, self.curve.examined[0])]
+        was, first = (found.validation.predictions.clean_right for found in (self.before, self.curve.examined[0]))
         return (
             f"no point of '{request.defense}' is within the budget of {request.budget:g} points (with 95 % confidence "
-            f"the first may cost {100 * loss_bound(*flags):.1f}), so that the original is kept and nothing is written; "
-            "give more validation pairs, a gentler --set, or a larger --budget"
+            f"the first may cost {100 * loss_bound(was, first):.1f}), so that the original is kept and nothing is "
+            "written; give more validation pairs, a gentler --set, or a larger --budget"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from benchmark.metrics import Rates
 from benchmark.results import Gate
 from benchmark.sections import Expected
@@ -11,7 +13,14 @@ MINIMAL_GAIN = 0.80
 MAXIMAL_CLEAN_LOSS = 0.02
 
 
-def judge(victim: Rates, clean: Rates) -> Gate:
+class Seen(TypedDict):
+    """Of all metrics, what the gate looks at."""
+
+    attack_success_rate: float
+    clean_accuracy: float
+
+
+def judge(victim: Seen | Rates, clean: Seen | Rates) -> Gate:
     """Accepts a victim with success >= 0.90, >= 0.80 above the clean model's, and a clean loss <= 2 points.
 
     Args:

@@ -98,7 +98,8 @@ def suspect_of(request: Request, registry: Registry) -> Suspect:
     Raises:
         UserError: a plugin, a parameter or a file does not exist or does not fit.
     """
-    of_trigger, of_defense = {}, {}
+    of_trigger: dict[str, Any] = {}
+    of_defense: dict[str, Any] = {}
     for name, value in request.settings.items():
         (of_trigger if name.startswith("trigger.") else of_defense)[name.removeprefix("trigger.")] = value
     return Suspect(

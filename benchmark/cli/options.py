@@ -25,6 +25,8 @@ Only = Annotated[
 Data = Annotated[
     list[str] | None, typer.Option("--data", help="DATASET=PATH reads a data set from there; DATASET.option=value.")
 ]
+Published = Annotated[bool, typer.Option("--published", help="MATRIX names results that come with clipdefense.")]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Print hours, disk and downloads, and compute nothing.")]
 Retry = Annotated[str, typer.Option("--retry", help="'failed' computes failed cells again.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
@@ -100,6 +102,14 @@ def run_folder(runs: Path, matrix: str) -> Any:
     from benchmark.runs import RunFolder
 
     return RunFolder(runs / Path(matrix).stem)
+
+
+def take_published(name: str, runs: Path) -> None:
+    """Imports results that come with the project into the run folder of their name, where they are not there yet."""
+    from benchmark.exchange.importing import import_results
+    from reports.published import published_file
+
+    import_results(published_file(name), runs, name)
 
 
 @contextmanager

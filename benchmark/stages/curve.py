@@ -20,7 +20,8 @@ from benchmark.metering import PeakMemory, synchronised
 from benchmark.metrics import defense_effectiveness, retained_accuracy
 from benchmark.models import Clip
 from benchmark.picking import VICTIM, loss_bound, oracle_pick
-from benchmark.results import Measured, Outcomes, PointRecord
+from benchmark.results import Measured, Outcomes, PointRecord, Recall
+from benchmark.retrieval import Gallery, recall
 from benchmark.types import Context, Defense, Pairs
 
 
@@ -39,6 +40,7 @@ class Examination:
     validation: Probe
     test: Probe
     general: tuple[General, ...] = ()
+    retrieval: tuple[Gallery, ...] = ()
     precision: str = "float32"
 
     def of(self, model: Clip) -> Examined:
@@ -48,6 +50,7 @@ class Examination:
             validation=measure(model, self.validation, self.precision),
             test=measure(model, self.test, self.precision),
             general=float(np.mean(others)) if others else None,
+            retrieval=tuple(recall(model, gallery, self.precision) for gallery in self.retrieval),
         )
 
 
@@ -58,6 +61,7 @@ class Examined:
     validation: Measurement
     test: Measurement
     general: float | None
+    retrieval: tuple[Recall, ...] = ()
 
 
 class Examiner(Protocol):
@@ -141,6 +145,7 @@ class _Climb:
             defense_effectiveness=defense_effectiveness(before, rates),
             retained_accuracy=plain,
             retained_accuracy_corrected=corrected,
+            retrieval=after.retrieval,
         )
 
     def _pick(self, model: Clip) -> None:
