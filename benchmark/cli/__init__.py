@@ -7,7 +7,19 @@ from pathlib import Path
 
 import typer
 
-from benchmark.cli import looking, running, storing
+from benchmark.cli import (
+    cleaning,
+    comparing,
+    describing,
+    drawing,
+    exchanging,
+    exporting,
+    looking,
+    running,
+    starting,
+    storing,
+    verifying,
+)
 from benchmark.errors import ClipdefenseError, UserError
 
 app = typer.Typer(
@@ -16,7 +28,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How much of a backdoor does a defense remove from a CLIP model, and what does it cost in clean ability?",
 )
-for part in (running, looking, storing):
+PARTS = (
+    running,
+    drawing,
+    comparing,
+    verifying,
+    looking,
+    describing,
+    starting,
+    cleaning,
+    exchanging,
+    exporting,
+    storing,
+)
+for part in PARTS:
     part.register(app)
 
 

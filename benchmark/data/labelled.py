@@ -54,6 +54,11 @@ class Labelled(Stored):
         training, _ = collection.splits(self.train_split, self.test_split)
         return self._readable(self._class_source(collection, training).class_names)
 
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The class names where no network is needed to read them, otherwise nothing."""
+        return self.class_names if self.at_hand else ()
+
     def _accept(self, source: Source) -> None:
         self._readable(source.class_names)
 

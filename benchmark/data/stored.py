@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ from benchmark.errors import UserError, did_you_mean
 from benchmark.fingerprint import digest
 from benchmark.progress import Progress
 from benchmark.store import default_store
+
+
+class Download(NamedTuple):
+    """What a set's files weigh on the hub, in bytes, about; ``files`` is the number of those for training."""
+
+    training: float
+    files: int
+    test: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +72,8 @@ class Stored:
     geometry: Geometry = "crop"
     shards: int = 0
     seed: int = 0
+
+    download: ClassVar[Download | None] = None
 
     @property
     def name(self) -> str:

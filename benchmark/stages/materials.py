@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from benchmark.data.asking import with_every_caption
 from benchmark.data.base import Dataset, Split
+from benchmark.data.captioned import Captioned
+from benchmark.data.labelled import Labelled
 from benchmark.errors import UserError
 from benchmark.evaluation import Probe
 from benchmark.jobs import Job
 from benchmark.pairs import concatenated
+from benchmark.progress import Progress
+from benchmark.retrieval import Gallery
 from benchmark.stages.curve import Examination, Examined, General
 from benchmark.types import Attack, Pairs
 
@@ -37,8 +43,8 @@ class Recent:
 class Materials:
     """Data as the jobs ask for it; what was loaded last stays in memory."""
 
-    def __init__(self) -> None:
-        self._pairs, self._examinations = Recent(12), Recent(4)
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._pairs, self._examinations, self._progress = Recent(12), Recent(4), progress
 
     def pairs(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
         """Labelled pairs of a split.
@@ -49,9 +55,11 @@ class Materials:
         name = (repr(dataset), type(dataset).__name__, split, count, image_size)
         return self._pairs.get(name, lambda: self._load(dataset, split, count, image_size))
 
-    @staticmethod
-    def _load(dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
-        pairs = dataset.load(split, count, image_size)
+    def _load(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
+        if isinstance(dataset, Labelled | Captioned):
+            pairs = dataset.load(split, count, image_size, progress=self._progress)
+        else:
+            pairs = dataset.load(split, count, image_size)
         if not isinstance(pairs, Pairs) or not len(pairs):
             raise UserError(f"dataset '{dataset.name}' gives no pairs for split '{split}'")
         return pairs
@@ -66,15 +74,24 @@ class Materials:
         return concatenated(*parts)
 
     def victim_pairs(self, job: Job, image_size: int) -> Pairs:
-        return self.pairs(job.dataset, "train", job.matrix.sizes.victim_pairs, image_size)
+        return self._trained_on(job, "train", job.matrix.sizes.victim_pairs, image_size)
 
     def defender_pairs(self, job: Job, image_size: int) -> Pairs:
-        return self.pairs(job.dataset, "defender", job.matrix.sizes.clean_pairs, image_size)
+        return self._trained_on(job, "defender", job.matrix.sizes.clean_pairs, image_size)
+
+    def _trained_on(self, job: Job, split: Split, count: int, image_size: int) -> Pairs:
+        """Pairs to train on. Captioned ones have no labels; the classes they speak of are those that are tested."""
+        pairs = self.pairs(job.training, split, count, image_size)
+        if job.captions is None:
+            return pairs
+        return replace(pairs, labels=None, class_names=tuple(job.dataset.class_names))
 
     def examination(self, job: Job, attack: Attack, image_size: int) -> Examination:
         """What every model of a cell is measured on, with the attack's trigger stamped once."""
         sizes = job.matrix.sizes
-        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, sizes, tuple(job.general))
+        measured = (sizes.validation, sizes.test, sizes.general, sizes.retrieval)
+        named = tuple(job.general), tuple(job.retrieval)
+        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, measured, named)
 
         def make() -> Examination:
             templates = tuple(job.dataset.templates)
@@ -87,10 +104,15 @@ class Materials:
                 )
                 for other in job.general.values()
             )
+            retrieval = tuple(
+                Gallery.of(self.pairs(with_every_caption(other), "test", sizes.retrieval, image_size))
+                for other in job.retrieval.values()
+            )
             return Examination(
                 validation=Probe.of(attack, validation, templates, image_size),
                 test=Probe.of(attack, test, templates, image_size),
                 general=general,
+                retrieval=retrieval,
                 precision=job.matrix.precision,
             )
 

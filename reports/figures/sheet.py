@@ -64,6 +64,7 @@ class Sheet:
         left: margin for tick labels and a label.
         top: margin above the first row.
         bottom: margin for tick labels, a label and whatever else stands above the legend.
+        right: margin; None leaves just enough for half a tick label.
         gap_x: between columns.
         gap_y: between rows.
     """
@@ -76,6 +77,7 @@ class Sheet:
     bottom: float
     gap_x: float = 0.0
     gap_y: float = 0.0
+    right: float | None = None
     legend: Legend | None = None
 
     @property
@@ -85,7 +87,7 @@ class Sheet:
 
     def drawn(self, *, sharex: bool = False, sharey: bool = False) -> tuple[Figure, list[list[Axes]]]:
         """The figure with its empty panels and its legend."""
-        right = 0.06 * self.style.font / 7
+        right = 0.06 * self.style.font / 7 if self.right is None else self.right
         figure = self.style.figure(self.height)
         width = (self.style.width - self.left - right - self.gap_x * (self.columns - 1)) / self.columns
         first: Axes | None = None

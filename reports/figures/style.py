@@ -17,6 +17,7 @@ INK = "#222222"
 GREY = "#8C8C8C"
 PALE = "#D9D9D9"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288")
+_ATTACKS = ("#882255", "#44AA99", "#DDAA33", "#332288", "#CC6677", "#117733", "#88CCEE", "#AA4499")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "<", ">")
 _LINES = ("--", ":", "-.")
 
@@ -121,3 +122,9 @@ class Marks:
         if source not in self._inverters:
             return Mark(colour, marker)
         return Mark(colour, marker, _LINES[self._inverters.index(source) % len(_LINES)], INK)
+
+
+def attack_colours(attacks: Iterable[str]) -> dict[str, str]:
+    """A colour per attack where there are few enough of them, else none; other colours than those of defenses."""
+    names = sorted(set(attacks))
+    return dict(zip(names, _ATTACKS, strict=False)) if len(names) <= len(_ATTACKS) else {}

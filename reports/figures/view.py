@@ -1,4 +1,4 @@
-"""What a figure is drawn from: one model on one data set."""
+"""What a figure is drawn from: one model on one data set, or all models on one."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class View:
         curves: rows of ``reports.curves.curves``.
         clean: the clean model by attack, with ``clean_accuracy`` and ``attack_success_rate``.
         boards: its leaderboards, from knowing nothing to knowing everything.
+        findings: rows of ``reports.findings.findings``.
         marks: looks of the methods.
         style: the medium.
     """
@@ -35,12 +36,18 @@ class View:
     curves: pd.DataFrame
     clean: pd.DataFrame
     boards: tuple[Board, ...]
+    findings: pd.DataFrame
     marks: Marks
     style: Style
 
     @cached_property
     def attacks(self) -> list[str]:
         return sorted(self.table["attack"].unique())
+
+    @cached_property
+    def weak(self) -> set[str]:
+        """Attacks none of whose victims passed the gate."""
+        return set(self.table.loc[self.table["state"] == "weak", "attack"])
 
     @cached_property
     def methods(self) -> pd.DataFrame:
@@ -60,5 +67,21 @@ class View:
         return found
 
 
-Draw = Callable[[View], tuple[Figure, pd.DataFrame] | None]
-"""Draws a view; None where there is nothing to draw."""
+Picture = tuple[Figure, pd.DataFrame] | None
+"""A figure and the numbers behind it; None where there is nothing to draw."""
+
+Draw = Callable[[View], Picture]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Tables of all models on one data set; ``table``, ``findings`` and the others are as in a View."""
+
+    dataset: str
+    table: pd.DataFrame
+    findings: pd.DataFrame
+    marks: Marks
+    style: Style
+
+
+DrawModels = Callable[[Models], Picture]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmark.findings import Finding, StudyId
 from benchmark.metrics import METRIC_VERSION
 from benchmark.picking import blind_pick, oracle_pick
 from benchmark.results import CellId, Cost, Counts, Gate, Measured, Outcomes, Picks, PointRecord, Provenance, Result
-from benchmark.runs import Plan, PlannedCell, RunFolder
+from benchmark.runs import Plan, PlannedCell, PlannedStudy, RunFolder
 from benchmark.seeds import derive
+from benchmark.sketches import packed as packed_sketch
+from benchmark.sketches import sketch
+from benchmark.thumbnails import packed as packed_picture
 
 ATTACKS = ("badnets", "blended", "sig", "wanet", "trojvqa", "ftrojan", "mmpoison", "badclip")
 KNOWLEDGE = {
@@ -40,8 +45,11 @@ class Synthetic:
         weak: (attack, seed) of victims that the gate refuses.
         copies: defenses whose outcomes are those of another one.
         versions: version by (attack, defense) where it is not "1".
+        rebound: of defenses that have one.
         reason: why a failed cell failed.
         traceback: of a failed cell.
+        analysis: whether the victims were analysed.
+        unanalysed: status by (attack, study) of analyses that are holes.
     """
 
     attacks: tuple[str, ...] = ATTACKS[:4]
@@ -51,7 +59,7 @@ class Synthetic:
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     models: tuple[str, ...] = ("tiny-resnet",)
-    dataset: str = "shapes"
+    datasets: tuple[str, ...] = ("shapes",)
     images: int = 200
     points: int = 6
     strong: Mapping[str, float] = field(default_factory=dict)
@@ -65,6 +73,10 @@ class Synthetic:
     traceback: str = "Traceback (most recent call last):\n  FloatingPointError: the loss is not finite"
     budget: float = 2.0
     benign: bool = True
+    held_out: tuple[str, ...] = ()
+    rebound: Mapping[str, float] = field(default_factory=dict)
+    analysis: bool = False
+    unanalysed: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 Flags = np.ndarray
@@ -233,6 +245,7 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
         gate=_gate(world, cell, validation) if cell.victim == "poisoned" else None,
         points=_records(world, cell, validation, test),
         picks=_picks(world, validation),
+        rebound=world.rebound.get(cell.defense),
         cost=cost,
         provenance=_provenance(world, cell, key),
     )
@@ -243,25 +256,16 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
 
 def _cells(world: Synthetic) -> list[CellId]:
     found = []
-    for model in world.models:
-        for attack in world.attacks:
-            for seed in world.seeds:
-                for defense in world.defenses:
-                    kinds = ("poisoned", "benign") if world.benign and attack == world.attacks[0] else ("poisoned",)
-                    kinds += ("clean",) if defense == "none" else ()
-                    for source in world.sources.get(defense, ("none",)):
-                        found += [
-                            CellId(
-                                model=model,
-                                dataset=world.dataset,
-                                attack=attack,
-                                source=source,
-                                defense=defense,
-                                seed=seed,
-                                victim=kind,
-                            )
-                            for kind in kinds
-                        ]
+    for model, dataset, attack, seed, defense in product(
+        world.models, world.datasets, world.attacks, world.seeds, world.defenses
+    ):
+        kinds = ("poisoned", "benign") if world.benign and attack == world.attacks[0] else ("poisoned",)
+        kinds += ("clean",) if defense == "none" else ()
+        for source, kind in product(world.sources.get(defense, ("none",)), kinds):
+            cell = CellId(
+                model=model, dataset=dataset, attack=attack, source=source, defense=defense, seed=seed, victim=kind
+            )
+            found.append(cell)
     return found
 
 
@@ -292,7 +296,15 @@ def write(world: Synthetic, path: Path) -> RunFolder:
             folder.write(*_result(world, cell, key))
         elif hole != "missing":
             folder.write(_hole(world, cell, key, hole), None)
-    folder.write_plan(Plan(matrix="synthetic", summary="A made-up matrix.", budget=world.budget, cells=tuple(planned)))
+    plan = Plan(
+        matrix="synthetic",
+        summary="A made-up matrix.",
+        budget=world.budget,
+        held_out=world.held_out,
+        cells=tuple(planned),
+        studies=_analyses(world, folder) if world.analysis else (),
+    )
+    folder.write_plan(plan)
     return folder
 
 
@@ -315,6 +327,91 @@ def multiplied(folder: RunFolder, path: Path, cells: int) -> RunFolder:
             (found.files / f"{key}.npz").write_bytes((folder.files / f"{original.key}.npz").read_bytes())
     found.write_plan(plan.model_copy(update={"cells": tuple(planned)}))
     return found
+
+
+STUDIES = (
+    "thumbnails",
+    "disentanglement",
+    "disentanglement_backdoor",
+    "disentanglement_victim",
+    "vectors",
+    "data_budget",
+)
+
+
+def _analyses(world: Synthetic, folder: RunFolder) -> tuple[PlannedStudy, ...]:
+    planned = []
+    for model, dataset, attack, seed in product(world.models, world.datasets, world.attacks, world.seeds):
+        parameters = 40_000 * 4 ** world.models.index(model)
+        for name in STUDIES if seed == world.seeds[0] else STUDIES[1:]:
+            study = StudyId(kind="analysis", name=name, model=model, dataset=dataset, attack=attack, seed=seed)
+            key = f"{derive(study.text):016x}"
+            planned.append(PlannedStudy(study=study, keys={"analysis": key}))
+            status = world.unanalysed.get((attack, name), "ok")
+            draws = np.random.default_rng(derive("finding", study.text))
+            if status != "missing":
+                values = VALUES[name.partition("_")[0]](draws, parameters) if status == "ok" else {}
+                reason = "" if status == "ok" else "it did not work out"
+                folder.findings.write(Finding(key=key, study=study, status=status, reason=reason, values=values))
+    return tuple(planned)
+
+
+def _grid(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    """Errors that grow with the product of the two multiples."""
+    alphas = np.linspace(-2, 2, 9)
+    term = np.clip(draws.uniform(0.1, 0.6) * np.abs(np.outer(alphas, alphas)), 0, 1)
+    return {
+        "alphas": alphas.tolist(),
+        "images": 200,
+        "split": "test",
+        "xi": (2 * term).tolist(),
+        "xi_clean": term.tolist(),
+        "xi_trigger": term.tolist(),
+        "clean_accuracy": (0.9 - 0.4 * term).tolist(),
+        "attack_success_rate": np.broadcast_to(np.clip(alphas, 0, 1), term.shape).tolist(),
+        "parameters": parameters + 3_000_000,
+        "vision_parameters": parameters,
+        "negation": "task_vector",
+        "finetune": "finetune",
+    }
+
+
+def _vectors(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    names = ("trigger", "backdoor", "poisoning", "clean_task", "trigger_task", "finetuning")
+    vectors = draws.normal(size=(len(names), 300))
+    vectors[1] += vectors[0]
+    norms = np.linalg.norm(vectors, axis=1)
+    cosines = vectors @ vectors.T / np.outer(norms, norms)
+    part = {
+        "norms": dict(zip(names, norms.tolist(), strict=True)),
+        "cosines": {one: dict(zip(names, row.tolist(), strict=True)) for one, row in zip(names, cosines, strict=True)},
+    }
+    kept = {name: packed_sketch(sketch({"w": vectors[row]})) for row, name in enumerate(names[:2])}
+    return {"both": part, "vision": part, "sketches": kept, "sketch_width": 8192}
+
+
+def _budget(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    rows = []
+    for method, defense, strong in (("negation", "task_vector", 0.8), ("finetune", "finetune", 0.2)):
+        for pairs in (8, 32, 125, 500):
+            success = 0.96 * (1 - strong * np.log(pairs) / np.log(500)) + draws.uniform(0, 0.05)
+            rates = {"attack_success_rate": success, "clean_accuracy": 0.7, "oracle_attack_success_rate": success / 2}
+            rest = {"strength": 1.0, "is_victim": False, "optimiser_steps": pairs // 8, "seconds": 1.0}
+            rows.append({"method": method, "defense": defense, "pairs": pairs, **rates, **rest})
+    return {"rows": rows, "victim": {"attack_success_rate": 0.96, "clean_accuracy": 0.72}}
+
+
+def _thumbnails(draws: np.random.Generator, parameters: int) -> dict[str, object]:
+    images = []
+    for name in ("circle", "star"):
+        clean = np.full((32, 32, 3), draws.integers(60, 190), dtype=np.uint8)
+        triggered = clean.copy()
+        triggered[24:, 24:] = 255
+        images.append({"class": name, "clean": packed_picture(clean), "triggered": packed_picture(triggered)})
+    return {"images": images, "signal_to_noise": 21.5, "measured_images": 100, "split": "validation"}
+
+
+VALUES = {"thumbnails": _thumbnails, "disentanglement": _grid, "vectors": _vectors, "data": _budget}
 
 
 @pytest.fixture(scope="session")
@@ -347,6 +444,12 @@ def mixed(build: Callable[..., RunFolder]) -> RunFolder:
             ("sig", "abl", 2): "missing",
         },
         weak=frozenset({("wanet", 1)}),
+        analysis=True,
+        unanalysed={
+            ("sig", "disentanglement"): "failed",
+            ("sig", "vectors"): "missing",
+            ("sig", "thumbnails"): "skipped",
+        },
         strong={"finetune": 0.6, "task_vector": 6.0, "pruning": 0.8},
         harm={"finetune": 0.02, "task_vector": 0.05},
     )

@@ -197,6 +197,20 @@ def test_reading_shows_progress(mixed):
     assert counter.done == counter.total == 147
 
 
+def test_columns_of_held_out_attacks_and_rebound_are_shown_where_they_exist(build, report):
+    wide = write_report(build(held_out=("sig",), rebound={"finetune": 0.25}))
+    files = {path.name: path.read_text() for path in wide.files if path.suffix in (".md", ".tex")}
+    for text in (wide.text, *files.values()):
+        assert "held out: those that only score (sig)" in re.sub(r"\s+", " ", text)
+    assert re.search(
+        r"^\| +Rank \| Defense .*\| +Dev \(%\) \| +Held out \(%\) \| +Worst", files["leaderboard.md"], re.M
+    )
+    details = files["leaderboard.md"].split("## Details")[1]
+    assert re.search(r"finetune\b.* 25\.0 +\|$", details, re.M) and "Rebound (%)" in details
+    assert max(map(len, wide.text.splitlines())) <= 132
+    assert "Held" not in report.text
+
+
 def test_entries():
     assert number(None) == number(float("nan")) == percent(None) == "-"
     assert number(-0.01) == "0.0" and number(-1.26) == "-1.3" and percent(0.123) == "12.3"

@@ -1,0 +1,49 @@
+"""The trigger task by itself: a clean model fine-tuned on nothing but triggered images with the target's label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from benchmark.architectures import Recipe
+from benchmark.losses import zero_shot_cross_entropy
+from benchmark.models import Clip
+from benchmark.progress import Progress
+from benchmark.training import last, train
+from benchmark.types import Batch, Pairs
+
+
+def learnt(
+    clean: Clip,
+    triggered: Pairs,
+    templates: Sequence[str],
+    recipe: Recipe,
+    *,
+    seed: int,
+    precision: str,
+    progress: Progress,
+) -> Clip:
+    """The clean model after learning the trigger alone.
+
+    Cross-entropy over the zero-shot classes moves the vision tower, because captions that all name one class are no
+    contrast to each other. Nothing in these images says what an image without the trigger should be called.
+    """
+    classifier = clean.classifier(triggered.class_names, templates)
+
+    def loss(student: Clip, batch: Batch) -> Tensor:
+        assert batch.labels is not None
+        return zero_shot_cross_entropy(student, batch.images, classifier, batch.labels)
+
+    snapshots = train(
+        clean,
+        triggered,
+        recipe,
+        seed=seed,
+        loss=loss,
+        part="vision",
+        precision=precision,
+        progress=progress,
+        description="the trigger alone",
+    )
+    return last(snapshots)
