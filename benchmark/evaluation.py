@@ -113,7 +113,15 @@ def _gathered(found: list[Tensor]) -> Tensor:
 
 
 def _read(sources: Sequence[ImageSource | None], rows: Tensor) -> Parts:
-    return tuple(None if source is None else source[rows] for source in sources)
+    """Consecutive rows of all sources; of one in memory a view, of any other a copy."""
+    span = slice(int(rows[0]), int(rows[-1]) + 1)
+
+    def part(source: ImageSource | None) -> Tensor | None:
+        if source is None:
+            return None
+        return source[span] if isinstance(source, Tensor) else source[rows]
+
+    return tuple(part(source) for source in sources)
 
 
 def _batches(device: torch.device, *sources: ImageSource | None) -> Iterator[Parts]:

@@ -131,10 +131,12 @@ class Trainer:
         self.model.clamp_logit_scale()
         return loss.detach()
 
-    def snapshot(self) -> Clip:
-        copy = self.model.clone()
-        copy.module.eval().requires_grad_(True)
-        return copy
+    def snapshot(self, *, final: bool) -> Clip:
+        """The model as it is now, in evaluation mode; a copy, unless nothing will change the model any more."""
+        self.optimiser.zero_grad(set_to_none=True)
+        found = self.model if final else self.model.clone()
+        found.module.eval().requires_grad_(True)
+        return found
 
 
 def train(
@@ -185,7 +187,7 @@ def train(
                 advance(1)
             if not math.isfinite(losses.item()):
                 raise Diverged(f"{description}: loss not finite after epoch {epoch + 1}; lower the learning rate")
-            yield run.snapshot()
+            yield run.snapshot(final=epoch + 1 == recipe.epochs)
 
 
 def last(snapshots: Iterator[Clip]) -> Clip:

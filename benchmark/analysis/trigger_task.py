@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from benchmark.architectures import Recipe
+from benchmark.evaluation import predict
 from benchmark.losses import zero_shot_cross_entropy
 from benchmark.models import Clip
 from benchmark.progress import Progress
-from benchmark.training import last, train
+from benchmark.training import train
 from benchmark.types import Batch, Pairs
+
+ENOUGH = 0.9
+"""Share of its images that the model calls the target when it stops: a victim's gate asks for no more."""
 
 
 def learnt(
@@ -27,7 +31,8 @@ def learnt(
     """The clean model after learning the trigger alone.
 
     Cross-entropy over the zero-shot classes moves the vision tower, because captions that all name one class are no
-    contrast to each other. Nothing in these images says what an image without the trigger should be called.
+    contrast to each other. Nothing in these images says what an image without the trigger should be called, so it ends
+    after the first epoch that is ``ENOUGH``: what lies beyond is to say the target always.
     """
     classifier = clean.classifier(triggered.class_names, templates)
 
@@ -35,7 +40,8 @@ def learnt(
         assert batch.labels is not None
         return zero_shot_cross_entropy(student, batch.images, classifier, batch.labels)
 
-    snapshots = train(
+    found = clean
+    for found in train(
         clean,
         triggered,
         recipe,
@@ -45,5 +51,10 @@ def learnt(
         precision=precision,
         progress=progress,
         description="the trigger alone",
-    )
-    return last(snapshots)
+    ):
+        if (
+            float((predict(found, classifier, triggered.images, precision) == triggered.labels).float().mean())
+            >= ENOUGH
+        ):
+            break
+    return found

@@ -19,6 +19,7 @@ from reports.figures.sheet import Legend, Sheet, text_width
 from reports.figures.style import INK, Style
 
 MAP = "vlag_r"
+_PARTIAL = "#E69F00"
 _STRONG = 0.38
 """Distance from chance above which the colour is dark enough for white letters."""
 
@@ -46,7 +47,7 @@ def draw(table: pd.DataFrame, style: Style) -> Figure | None:
         left=left,
         top=0.2 * em,
         bottom=(0.8 * widest if slanted else 1.5 * em) + 5.6 * em,
-        legend=Legend(hole_handles(table["state"]), style),
+        legend=Legend(hole_handles(table["state"], _PARTIAL), style),
     )
     figure, [[axis]] = sheet.drawn()
     values = table.pivot(index="detector", columns="attack", values="auroc").reindex(columns=attacks)
@@ -91,7 +92,7 @@ def _cell(axis: Axes, x: int, y: int, row: Mapping[Any, Any], style: Style) -> N
     if row["state"] in HOLES:
         draw_hole(axis, x, y, row["state"], style)
         return
-    draw_state(axis, x, y, row["state"])
+    draw_state(axis, x, y, row["state"], _PARTIAL)
     auroc, weak = row["auroc"], row["state"] == "weak"
     ink = "white" if abs(auroc - 0.5) > _STRONG and not weak else INK
     shown = f"({100 * auroc:.0f})" if weak else f"{100 * auroc:.0f}"

@@ -34,7 +34,7 @@ _AXES = {
 
 
 def draw(view: View, study: str) -> tuple[Figure, pd.DataFrame] | None:
-    """Means over seeds; the contour is at ``THRESHOLD``, the dotted square is [0, 1] x [0, 1]."""
+    """Means over seeds; the contour is at ``THRESHOLD``, the dotted square is [0, 1] x [0, 1]; both means as titles."""
     planned = of_study(view.findings, study)
     data = grids(view.findings, study)
     if planned.empty:
@@ -63,8 +63,7 @@ def draw(view: View, study: str) -> tuple[Figure, pd.DataFrame] | None:
         else:
             _panel(axis, ours, style)
         weak = " (weak)" if attack in view.weak else ""
-        mean = f"mean {ours['xi'].mean():.2f}" if len(ours) else "no number"
-        axis.set_title(f"{attack}{weak}\n{mean}", fontsize=style.small)
+        axis.set_title(f"{attack}{weak}\n{_means(ours)}", fontsize=style.small)
     across, upwards = _AXES[study]
     label_outside(axes, len(attacks), "")
     figure.text(0.56, _above_legend(sheet, 5.0 * em), across, ha="center", va="bottom", fontsize=style.font)
@@ -100,6 +99,14 @@ def _panel(axis: Axes, points: pd.DataFrame, style: Style) -> None:
     axis.set_yticks([-reach, 0, reach] if reach else [x[0], 0, x[-1]])
 
 
+def _means(points: pd.DataFrame) -> str:
+    """The mean error of the grid and, in brackets, of its points within the square."""
+    if points.empty:
+        return "no number"
+    within = points["alpha_clean"].between(0, 1) & points["alpha_trigger"].between(0, 1)
+    return f"mean {points['xi'].mean():.2f} ({points.loc[within, 'xi'].mean():.2f})"
+
+
 def _hole(axis: Axes, state: str, style: Style) -> None:
     axis.set_facecolor("white")
     axis.add_patch(
@@ -111,7 +118,7 @@ def _hole(axis: Axes, state: str, style: Style) -> None:
 def _handles() -> list[Line2D]:
     return [
         Line2D([], [], color=INK, label=f"error {THRESHOLD:g}"),
-        Line2D([], [], color=GREY, linestyle=":", label="0 to 1 times each"),
+        Line2D([], [], color=GREY, linestyle=":", label="0 to 1 times each (mean in brackets)"),
     ]
 
 

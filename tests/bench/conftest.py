@@ -37,7 +37,7 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def versus(benchmark: Any, tell: Callable[[str], None]) -> Callable[[str, Race], float]:
     """Tells how fast our own code is against the bare model, and returns the ratio."""
 
-    def compare(name: str, race: Race, *, rounds: int = 7) -> float:
+    def compare(name: str, race: Race, *, rounds: int = 5) -> float:
         found = race.run(rounds)
         benchmark.pedantic(race.ours, rounds=1)
         benchmark.extra_info.update(ratio=found.ratio, images_per_second=found.ours)

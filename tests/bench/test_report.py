@@ -11,6 +11,7 @@ import pytest
 SEEDS = 3
 SIZES = (500, 1000, 2000)
 SECONDS = 20.0
+"""Of processor, which is what a report takes on a machine that does nothing else, whatever the others do here."""
 BYTES = 2e9
 GROWTH = 1.4
 """How much more than in proportion to its cells a report may cost; other work on the machine is in it."""
@@ -76,4 +77,4 @@ def test_writing_a_report(synthetic, small, tmp_path, benchmark, tell):
     benchmark.extra_info.update(dict(zip(map(str, SIZES), costs, strict=True)))
     first, middle, last = (cost["processor"] for cost in costs)
     assert last - middle < GROWTH * (SIZES[2] - SIZES[1]) / (SIZES[1] - SIZES[0]) * (middle - first)
-    assert costs[-1]["seconds"] < SECONDS and costs[-1]["memory"] < BYTES
+    assert costs[-1]["processor"] < SECONDS and costs[-1]["memory"] < BYTES

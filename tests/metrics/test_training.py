@@ -12,7 +12,7 @@ import torch
 from benchmark.architectures import Recipe
 from benchmark.errors import Diverged
 from benchmark.losses import contrastive
-from benchmark.models import MAX_LOGIT_SCALE
+from benchmark.models import MAX_LOGIT_SCALE, Clip
 from benchmark.training import Meter, Trainer, epoch_rows, last, learning_rate, overridden, train
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=2, batch_size=8, warmup_steps=2, batch_norm="train")
@@ -261,6 +261,15 @@ def test_only_what_is_given_overrides_a_recipe():
     changed = overridden(RECIPE, learning_rate=None, epochs=7, weight_decay=0.0)
     assert changed == replace(RECIPE, epochs=7, weight_decay=0.0)
     assert copy.copy(RECIPE) == overridden(RECIPE)
+
+
+def test_the_model_after_the_last_epoch_is_not_copied_again(trained, monkeypatch):
+    copies, clone = [], Clip.clone
+    monkeypatch.setattr(Clip, "clone", lambda self: copies.append(1) or clone(self))
+    last(trained(epochs=1))
+    assert len(copies) == 1  # of the start, which stays as it is
+    last(trained(epochs=3))
+    assert len(copies) == 1 + 3
 
 
 def test_the_last_snapshot_is_all_that_is_kept(untrained):

@@ -23,7 +23,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 /** A name that may break after its underscores and nowhere else. */
-const breakable = (name) => name.split(/(?<=_)/).flatMap((part, place) => (place ? [element("wbr"), part] : [part]));
+const breakable = (name) => name.split("_").flatMap((part, place) => (place ? ["_", element("wbr"), part] : [part]));
 
 const textAt = (coded, row) => coded.levels[coded.codes[row]];
 

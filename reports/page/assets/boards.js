@@ -66,7 +66,7 @@ function rankRange(row) {
 function rankCell(row) {
   if (!known(row("rank"))) return DASH;
   const tied = row("tied");
-  return [`${row("rank")}`, tied > 1 ? element("small", {}, `tie of ${tied}`) : null];
+  return withSmall(`${row("rank")}`, tied > 1 ? `tie of ${tied}` : "", "beside tie");
 }
 
 function methodCell(row) {

@@ -44,8 +44,10 @@ const badge = (state) => (state === "ok" ? "ok" : element("span", { class: `badg
 function cellButton(row) {
   const method = textAt(cells.method, row);
   const attributes = { "aria-label": `${method}: details of ${cellName(row)}`, onclick: () => openCell(row) };
-  return namedButton(method, attributes, element("small", { class: "narrow" }, `seed ${cells.seed[row]}${victimWord(row)}`));
+  return namedButton(method, attributes, element("small", { class: "narrow" }, `seed ${cells.seed[row]}${victimWord(row)}${weakWord(row)}`));
 }
+
+const weakWord = (row) => (textAt(cells.state, row) === "weak victim" ? ", weak" : "");
 
 const victimWord = (row) => (textAt(cells.victim, row) === "poisoned" ? "" : `, ${textAt(cells.victim, row)}`);
 

@@ -68,7 +68,7 @@ function drawMarks(chart) {
 function drawNotes(chart) {
   const holes = chart.methods.filter((method) => !known(method.pick[1]));
   const notes = ["✖ victim, ★ clean model, dotted: the budget, pale band: the Pareto front of all methods."];
-  if (chart.methods.length > BANDS) notes.push(`Of those shown, curves beyond the ${BANDS} of lowest success are faint.`);
+  if (chart.methods.length > BANDS) notes.push(`Curves beyond the ${BANDS} of lowest success are faint.`);
   if (chart.weak) notes.push("The victims of this attack are too weak to rank on.");
   if (chart.methods.some((method) => method.state === "partial")) notes.push("Hollow: some seeds have no number.");
   if (holes.length) notes.push(`No number: ${holes.map((method) => `${method.method} (${method.state})`).join(", ")}.`);
