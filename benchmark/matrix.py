@@ -56,7 +56,7 @@ class Matrix(Section):
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     benign: str = ""
     targets: dict[str, str] = Field(default_factory=dict)
-    poisons: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: {"default": 800})
+    poisons: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: {"default": 800})
     limits: tuple[Limit, ...] = ()
     imported: tuple[Imported, ...] = ()
     grants: tuple[str, ...] = tuple(sorted(NEEDS - {"training_pairs", "sibling_models"}))

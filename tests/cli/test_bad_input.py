@@ -57,7 +57,7 @@ MATRICES = {
     'models = ["tiny-resnet", "tiny-resnet"]': "'tiny-resnet' stands twice in models; leave one out",
     "seeds = [0, 0]": "'0' stands twice in seeds; leave one out",
     "sources = []": "sources: ",
-    "poisons = { default = 0 }": "poisons.default: ",
+    "poisons = { default = -1 }": "poisons.default: ",
     "poisons = { badnet = 5 }": "poisons.badnet names nothing here; did you mean 'badnets'?",
     'targets = { shaps = "heart" }': "targets.shaps names nothing here; did you mean 'shapes'?",
     "pretraining = { pairs = { shapes = -1 } }": "pretraining.pairs.shapes: ",
