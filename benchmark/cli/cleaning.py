@@ -62,7 +62,12 @@ def clean(
     store: StoreOption = None,
     force: Force = False,
 ) -> None:
-    """Clean a suspect checkpoint with a defense, and say what it cost."""
+    """Clean a suspect checkpoint with a defense, and say what it cost.
+
+    The pairs are cut into three parts: one for the defense, one that picks the last point whose loss of clean
+    accuracy stays within the budget, one that only says what this costs. Pairs without labels are judged by whether
+    an image finds its own caption first among about 100.
+    """
     from benchmark.own_pairs import Sizes, find
     from benchmark.suspects import Request, suspect_of
 

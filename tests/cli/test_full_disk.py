@@ -39,6 +39,15 @@ def test_a_disk_too_small_for_a_result(micro, process):
     assert finished.out.splitlines() == ["14 ok in runs/micro"], "results were lost from the store"
 
 
+def test_a_disk_too_small_for_an_export(micro, process):
+    export = ("export-model", "micro.toml", "--what", "victim", "--only", "attack=badnets", "--out", "out.safetensors")
+    finished = process(*export, file_size=2**20)
+    assert is_one_sentence(finished, 1)
+    assert "cannot write 'out.safetensors': " in finished.err
+    assert not [path for path in micro.home.iterdir() if "safetensors" in path.name or path.suffix == ".json"]
+    assert process(*export).code == 0
+
+
 def test_a_file_in_place_of_the_run_folder(world, clipdefense):
     world.write("runs", "")
     finished = clipdefense(*ONE)
