@@ -8,8 +8,10 @@ DEFENSES = ("none", "finetune", "pruning", "task_vector")
 def test_the_plan_says_what_will_be_computed(world, clipdefense):
     planned = clipdefense("plan", "micro.toml")
     assert planned.code == 0
-    assert planned.out.count("to compute") == 14 + 1
-    rows = {line.split()[0]: line.split()[1:] for line in planned.out.splitlines()[-3:]}
+    lines = planned.out.splitlines()
+    assert sum(line.endswith(" to compute") and " / seed " in line for line in lines) == 14
+    stages = next(number for number, line in enumerate(lines) if line.split()[:2] == ["stage", "artifacts"])
+    rows = {line.split()[0]: line.split()[1:] for line in lines[stages + 1 : stages + 4]}
     assert rows == {"pretrained": ["1", "0", "1"], "victim": ["3", "0", "3"], "measured": ["14", "0", "14"]}
     assert clipdefense("status", "micro.toml").out.splitlines()[1].split() == ["missing", "14"]
 
