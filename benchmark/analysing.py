@@ -170,7 +170,7 @@ class _Victim:
                 **identity,
             }
         )
-        keys = {stage: self.job.keys[stage] for stage in ("pretrained", "fitted", "victim") if stage in self.job.keys}
+        keys = {stage: used for stage, used in self.job.keys.items() if stage in ("pretrained", "fitted", "victim")}
         keys |= {"benign": self.around.benign.keys["victim"], "analysis": key}
         return Study(id=study, job=self.job, measure=measure, keys=keys, resolved=resolved, skip=skip)
 
