@@ -44,3 +44,5 @@ def test_the_report_has_a_row_per_defense_and_its_files(told):
     paths = [world.home / line for line in board if line.startswith("runs/micro/report/")]
     assert {path.name for path in paths} >= {f"leaderboard.{kind}" for kind in ("md", "csv", "tex")}
     assert all(path.stat().st_size for path in paths)
+    for content in [path.read_bytes() for path in paths if path.suffix == ".pdf"]:
+        assert b"/FontFile2" in content and b"/Type3" not in content
