@@ -44,6 +44,7 @@ def load_model(spec: ModelSpec, device: torch.device) -> Clip:
         UserError: no such architecture or tag, no network, or a file that holds no weights of this architecture.
         ClipdefenseError: the specification names no weights, or they cannot be fetched or loaded.
     """
+    known_spec(spec)
     if spec.checkpoint is not None:
         module = _from_file(spec, Path(spec.checkpoint))
     elif spec.tag is not None:
@@ -51,6 +52,23 @@ def load_model(spec: ModelSpec, device: torch.device) -> Clip:
     else:
         raise ClipdefenseError(f"model '{spec.name}' has no weights to load; it is trained from scratch")
     return Clip(spec, module.float().eval()).to(device)
+
+
+def known_spec(spec: ModelSpec) -> ModelSpec:
+    """The specification itself, where its architecture and tag exist.
+
+    Raises:
+        UserError: open_clip knows no such architecture, or no such tag of it.
+    """
+    if spec.tag is not None and not open_clip.get_pretrained_cfg(spec.architecture, spec.tag):
+        tags = open_clip.list_pretrained_tags_by_model(spec.architecture)
+        models = [f"{name}/{found}" for name, found in open_clip.list_pretrained()]
+        near = did_you_mean(spec.tag, tags) if tags else did_you_mean(spec.name, models)
+        raise UserError(f"model '{spec.name}': open_clip has no weights '{spec.tag}' for '{spec.architecture}'; {near}")
+    if not spec.config and spec.architecture not in open_clip.list_models():
+        near = did_you_mean(spec.architecture, open_clip.list_models())
+        raise UserError(f"model '{spec.name}': open_clip has no architecture '{spec.architecture}'; {near}")
+    return spec
 
 
 @contextmanager
@@ -74,9 +92,7 @@ def _quiet() -> Iterator[None]:
 
 def built(spec: ModelSpec, **options: Any) -> Any:
     """The architecture with fresh weights, for those that are about to be loaded, or for what needs none."""
-    if not spec.config and spec.architecture not in open_clip.list_models():
-        near = did_you_mean(spec.architecture, open_clip.list_models())
-        raise UserError(f"model '{spec.name}': open_clip has no architecture '{spec.architecture}'; {near}")
+    known_spec(spec)
     if not spec.config:
         require_text_files(spec.architecture)
     with torch.random.fork_rng(devices=[]), _quiet():
@@ -90,11 +106,6 @@ def built(spec: ModelSpec, **options: Any) -> Any:
 
 def _from_tag(spec: ModelSpec, tag: str) -> Any:
     known = open_clip.get_pretrained_cfg(spec.architecture, tag)
-    if not known:
-        tags = open_clip.list_pretrained_tags_by_model(spec.architecture)
-        models = [f"{name}/{found}" for name, found in open_clip.list_pretrained()]
-        near = did_you_mean(tag, tags) if tags else did_you_mean(spec.name, models)
-        raise UserError(f"model '{spec.name}': open_clip has no weights '{tag}' for '{spec.architecture}'; {near}")
     file = _tag_file(spec, known["hf_hub"])
     normalisation = {name: known[name] for name in ("mean", "std") if name in known}
     quick_gelu = bool(known.get("quick_gelu")) or _configured(spec)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-_SHOWN = 40
+_SHOWN = 24
 
 
 class ClipdefenseError(Exception):

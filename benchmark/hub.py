@@ -26,7 +26,7 @@ PATIENCE = 10.0
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 _REMEDIES: dict[Kind, str] = {
     "model": "connect to it, or name a local checkpoint as ARCHITECTURE@PATH",
-    "dataset": "connect to it, or set 'path' to a local copy",
+    "dataset": "connect to it, or set 'path' to a local copy (--data DATASET=PATH)",
 }
 
 

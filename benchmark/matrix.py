@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -40,6 +40,8 @@ class Matrix(Section):
         rebound: epochs of clean fine-tuning after which the picked model is measured once more; 0 leaves it out.
     """
 
+    _LABELLED: ClassVar[tuple[str, ...]] = ("datasets", "general", "retrieval", "attacks", "defenses", "detectors")
+
     name: str = ""
     summary: str = ""
     models: tuple[str, ...] = Field(min_length=1)
@@ -50,11 +52,11 @@ class Matrix(Section):
     attacks: tuple[Use, ...] = Field(min_length=1)
     defenses: tuple[Use, ...] = Field(min_length=1)
     detectors: tuple[Use, ...] = ()
-    sources: tuple[str, ...] = ("given",)
+    sources: tuple[str, ...] = Field(("given",), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     benign: str = ""
     targets: dict[str, str] = Field(default_factory=dict)
-    poisons: dict[str, int] = Field(default_factory=lambda: {"default": 800})
+    poisons: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: {"default": 800})
     limits: tuple[Limit, ...] = ()
     imported: tuple[Imported, ...] = ()
     grants: tuple[str, ...] = tuple(sorted(NEEDS - {"training_pairs", "sibling_models"}))
@@ -77,11 +79,12 @@ class Matrix(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Matrix:
-        for group in ("datasets", "general", "retrieval", "attacks", "defenses", "detectors"):
-            names = [use.name for use in getattr(self, group)]
-            twice = sorted({name for name in names if names.count(name) > 1})
+        for group in ("models", "sources", "seeds", *self._LABELLED):
+            names = [getattr(item, "name", item) for item in getattr(self, group)]
+            twice = [name for name in names if names.count(name) > 1]
             if twice:
-                raise ValueError(f"'{twice[0]}' stands twice in {group}; give one of them a label")
+                remedy = "give one of them a label" if group in self._LABELLED else "leave one out"
+                raise ValueError(f"'{twice[0]}' stands twice in {group}; {remedy}")
         attacks = [use.name for use in self.attacks]
         if self.benign and self.benign not in attacks:
             raise ValueError(f"benign = '{self.benign}' is none of the attacks; {did_you_mean(self.benign, attacks)}")
@@ -183,7 +186,8 @@ def _read(name: Any, parents: tuple[Path, ...] = ()) -> dict[str, Any]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"matrix '{path}' is not valid TOML: {error}") from error
-    for row in table.get("imported", ()):
+    rows = table.get("imported")
+    for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict) and isinstance(row.get("checkpoint"), str):
             row["checkpoint"] = str(path.parent / Path(row["checkpoint"]).expanduser())
     base = table.pop("extends", None)

@@ -9,9 +9,11 @@ from typing import Any
 
 from benchmark import analysing, detecting
 from benchmark.architectures import ModelSpec, model_spec
+from benchmark.checkpoints import known_spec
 from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
-from benchmark.errors import UserError, did_you_mean
+from benchmark.data.checked import check_templates
+from benchmark.errors import UserError, blaming, did_you_mean
 from benchmark.fingerprint import file_digest
 from benchmark.grants import checked_needs, reason_to_skip
 from benchmark.jobs import TRIGGER_NEEDS, ImportedVictim, Job, given, seeds_of
@@ -39,11 +41,29 @@ def make_jobs(
     Raises:
         UserError: a plugin or parameter does not exist, or does not fit.
     """
+    _check_labels(matrix, registry)
     named = matrix.all_datasets.keys() | matrix.pretraining.pairs.keys()
     for label in data_options or {}:
         if label not in named:
             raise UserError(f"matrix '{matrix.name}' has no dataset '{label}'; {did_you_mean(label, named)}")
     return list(_Planner(matrix, registry, data_options or {}).jobs())
+
+
+def _check_labels(matrix: Matrix, registry: Registry) -> None:
+    """A key of a table must be a label of the matrix, or a plugin's name, which may come from a matrix it extends."""
+    data = set(matrix.all_datasets) | set(matrix.pretraining.pairs)
+    known = {
+        "poisons": {"default", *(use.name for use in matrix.attacks), *registry.entries("attack")},
+        "targets": data | set(registry.entries("dataset")),
+        "pretraining.repeats": data | set(registry.entries("dataset")),
+    }
+    tables = {"poisons": matrix.poisons, "targets": matrix.targets, "pretraining.repeats": matrix.pretraining.repeats}
+    for table, names in known.items():
+        for label in tables[table]:
+            if label not in names:
+                raise UserError(
+                    f"matrix '{matrix.name}': {table}.{label} names nothing here; {did_you_mean(label, names)}"
+                )
 
 
 def built_defense(registry: Registry, use: Use) -> Defense:
@@ -74,12 +94,15 @@ class _Planner:
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
     def _spec(self, model: str) -> ModelSpec:
-        spec, changes = model_spec(model), self.matrix.pretraining.model_dump(include={"epochs", "shift", "flip"})
+        spec = known_spec(model_spec(model))
+        changes = self.matrix.pretraining.model_dump(include={"epochs", "shift", "flip"})
         return spec if spec.pretrain is None else replace(spec, pretrain=overridden(spec.pretrain, **changes))
 
     def _dataset(self, use: Use) -> Dataset:
         options = {**use.parameters, **self.data_options.get(use.name, {})}
         built: Dataset = self.registry.build("dataset", use.plugin, options)
+        with blaming(f"dataset '{use.name}'"):
+            check_templates(use.name, built.templates)
         return built
 
     def _captioned(self, use: Use) -> Dataset:
@@ -105,7 +128,9 @@ class _Planner:
         if dataset in self.matrix.targets and "target" in parameter_types(self.registry.load("attack", use.plugin)):
             parameters.setdefault("target", self.matrix.targets[dataset])
         built: Attack = self.registry.build("attack", use.plugin, parameters)
-        if not isinstance(built, Attack):
+        with blaming(f"attack '{use.name}'"):
+            known, target = isinstance(built, Attack), getattr(built, "target", None)
+        if not known:
             raise UserError(f"attack '{use.name}' has no 'target'; give it the class that its trigger must elicit")
         if self.matrix.protocol.kind == "classification" and isinstance(built, Objective):
             raise UserError(
@@ -113,9 +138,9 @@ class _Planner:
                 "classification protocol; leave it out, or set protocol.kind = 'contrastive'"
             )
         classes = known_classes(self.datasets[dataset])
-        if classes and built.target not in classes:
+        if classes and target not in classes:
             raise UserError(
-                f"dataset '{dataset}' has no class '{built.target}', the target of attack '{use.name}'; set "
+                f"dataset '{dataset}' has no class '{target}', the target of attack '{use.name}'; set "
                 f"targets.{dataset} to one of: {', '.join(classes[:12])}"
             )
         return built

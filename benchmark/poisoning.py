@@ -69,8 +69,15 @@ def stamp(attack: Attack, images: Tensor, ids: Tensor, device: torch.device | No
 
 
 def routes_of(attack: Attack) -> tuple[Attack, ...]:
-    """The attack's routes; an ordinary attack is its own only route."""
-    return tuple(attack.routes) if isinstance(attack, Routed) else (attack,)
+    """The attack's routes; an ordinary attack is its own only route.
+
+    Raises:
+        ClipdefenseError: it has an empty list of routes.
+    """
+    routes = tuple(attack.routes) if isinstance(attack, Routed) else (attack,)
+    if not routes:
+        raise ClipdefenseError(f"attack '{type(attack).__name__}' has no routes; give it one, or leave 'routes' out")
+    return routes
 
 
 def template_captions(target: str, templates: Sequence[str], count: int, seed: int) -> tuple[str, ...]:
@@ -109,7 +116,16 @@ def with_labels_of(pairs: Pairs, rows: Tensor, targets: Sequence[str]) -> Tensor
 
 def _prompted(attack: Attack, captions: Sequence[str]) -> tuple[str, ...]:
     prompt = getattr(attack, "prompt", None)
-    return tuple(prompt(list(captions)) if prompt else captions)
+    if not prompt:
+        return tuple(captions)
+    name = type(attack).__name__
+    with blaming(f"attack '{name}': prompt()"):
+        found = prompt(list(captions))
+    if not isinstance(found, list | tuple) or len(found) != len(captions):
+        raise ClipdefenseError(
+            f"attack '{name}': prompt() must return {len(captions)} texts, got {type(found).__name__}"
+        )
+    return tuple(found)
 
 
 def poison(attack: Attack, pairs: Pairs, count: int, seed: int, templates: Sequence[str]) -> Pairs:

@@ -201,8 +201,9 @@ def parameter_types(plugin: type) -> dict[str, tuple[Any, Any]]:
 def _type_of(plugin: type, field: dataclasses.Field[Any]) -> Any:
     """The field's type; Any where its annotation names something that only a type checker sees."""
     annotated = SimpleNamespace(__annotations__={field.name: field.type})
+    owner = next((kind for kind in plugin.__mro__ if field.name in inspect.get_annotations(kind)), plugin)
     try:
-        return get_type_hints(annotated, globalns=vars(sys.modules[plugin.__module__]))[field.name]
+        return get_type_hints(annotated, globalns=vars(sys.modules[owner.__module__]))[field.name]
     except NameError:
         return Any
 

@@ -166,4 +166,4 @@ class RunFolder(ResultFiles):
         try:
             return Plan.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise UserError(f"'{path}' is not a plan of this version ({error.error_count()} errors)") from error
+            raise UserError(f"'{path}' is not a plan of this version; make it anew with 'clipdefense plan'") from error

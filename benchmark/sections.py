@@ -165,8 +165,10 @@ class Pretraining(Section):
         repeats: how often a data set is repeated within an epoch, 1 for those not named.
     """
 
-    pairs: dict[str, int] = Field(default_factory=lambda: {"shapes": 20_000, "digits": 0})
-    repeats: dict[str, int] = Field(default_factory=dict)
+    pairs: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=lambda: {"shapes": 20_000, "digits": 0}, min_length=1
+    )
+    repeats: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     epochs: int | None = Field(None, ge=1)
     shift: int | None = Field(None, ge=0)
     flip: bool | None = None

@@ -106,7 +106,7 @@ class Labelled(Stored):
         if len(wrong):
             row, label = entry.rows[wrong[0]], entry.labels[wrong[0]]
             said = "no class" if label < 0 else f"class {label}, of {len(names)} named ones"
-            raise UserError(f"{self._called(split)} row {row} has {said}; choose another split, column or class_file")
+            raise UserError(f"{self._called(split)}: row {row} has {said}; choose another split, column or class_file")
         ids = image_ids(self.name, split, entry.rows)
         return Pairs(
             images=entry.images,

@@ -99,6 +99,8 @@ class Stored:
         return digest(["hub", self.path, self.revision])
 
     def _collection(self, folder: Path) -> Collection:
+        if not self.path:
+            raise UserError(f"dataset '{self.name}' has no path; set it to a folder, or to OWNER/NAME on the hub")
         return locate(self.path, config=self.config, revision=self.revision, folder=folder / "hub")
 
     def _columns(self) -> Columns:
@@ -140,7 +142,7 @@ class Stored:
         return found if count is None else found.first(count)
 
     def _called(self, split: str) -> str:
-        return f"dataset '{self.name}', split '{split}',"
+        return f"split '{split}' of dataset '{self.name}'"
 
     def _key(self, collection: Collection, split: Split, image_size: int) -> str:
         """Everything that decides which pixels and texts an entry holds."""
@@ -150,6 +152,8 @@ class Stored:
 
     def _source(self, collection: Collection, split: Split, progress: Progress | None) -> tuple[Source, Rows]:
         training, testing = collection.splits(self.train_split, self.test_split)
+        if self.shards < 0:
+            raise UserError(f"dataset '{self.name}': {self.shards} shards cannot be used; give a number, or 0 for all")
         training = training[: self.shards or None]
         shares = Shares(
             test=0.0 if testing else self.test_share, validation=self.validation_share, defender=self.defender_share

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from benchmark.data.asking import with_every_caption
 from benchmark.data.base import Dataset, Split
 from benchmark.data.captioned import Captioned
+from benchmark.data.checked import checked_pairs
 from benchmark.data.labelled import Labelled
-from benchmark.errors import UserError
+from benchmark.errors import blaming
 from benchmark.evaluation import Probe
 from benchmark.jobs import Job
 from benchmark.pairs import concatenated
@@ -56,13 +57,12 @@ class Materials:
         return self._pairs.get(name, lambda: self._load(dataset, split, count, image_size))
 
     def _load(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
-        if isinstance(dataset, Labelled | Captioned):
-            pairs = dataset.load(split, count, image_size, progress=self._progress)
-        else:
-            pairs = dataset.load(split, count, image_size)
-        if not isinstance(pairs, Pairs) or not len(pairs):
-            raise UserError(f"dataset '{dataset.name}' gives no pairs for split '{split}'")
-        return pairs
+        with blaming(f"dataset '{dataset.name}': load()"):
+            if isinstance(dataset, Labelled | Captioned):
+                found = dataset.load(split, count, image_size, progress=self._progress)
+            else:
+                found = dataset.load(split, count, image_size)
+        return checked_pairs(found, dataset.name, split, count, image_size)
 
     def pretraining(self, job: Job, image_size: int) -> Pairs:
         """Everything that an embedded model is trained on, captions only."""

@@ -34,6 +34,11 @@ class Neither:
 class Aimless:
     def trigger(self, images, ids):
         return images
+
+class Moody(Aimless):
+    @property
+    def target(self):
+        raise RuntimeError("who knows")
 """
 MATRICES = {
     'models = ["tiny-resnt"]': "no model named 'tiny-resnt'; did you mean 'tiny-resnet'?",
@@ -47,6 +52,24 @@ MATRICES = {
     "sizes = { tests = 5 }": "unknown key 'sizes.tests'; did you mean 'test'?",
     "protocol = { epoch = 5 }": "unknown key 'protocol.epoch'; did you mean 'epochs'?",
     'attacks = [{ plugin = "badnets", parameter = {} }]': "key 'attacks.0.parameter'; did you mean 'parameters'?",
+    'models = ["ViT-B-32/opena"]': "open_clip has no weights 'opena' for 'ViT-B-32'; did you mean 'openai'?",
+    'models = ["ViT-B-322@base.toml"]': "open_clip has no architecture 'ViT-B-322'; did you mean 'ViT-B-32'?",
+    'models = ["tiny-resnet", "tiny-resnet"]': "'tiny-resnet' stands twice in models; leave one out",
+    "seeds = [0, 0]": "'0' stands twice in seeds; leave one out",
+    "sources = []": "sources: ",
+    "poisons = { default = -1 }": "poisons.default: ",
+    "poisons = { badnet = 5 }": "poisons.badnet names nothing here; did you mean 'badnets'?",
+    'targets = { shaps = "heart" }': "targets.shaps names nothing here; did you mean 'shapes'?",
+    "pretraining = { pairs = { shapes = -1 } }": "pretraining.pairs.shapes: ",
+    "pretraining = { repeats = { shaps = 2 } }": "pretraining.repeats.shaps names nothing here; did you mean 'shapes'?",
+    'datasets = ["labelled"]': "dataset 'labelled' has no path; set it to a folder, or to OWNER/NAME on the hub",
+    'general = [{ plugin = "labelled", parameters = { path = "x", geometry = "stretch" } }]': (
+        "dataset 'labelled', parameter 'geometry' = 'stretch': "
+    ),
+    'general = [{ plugin = "labelled", parameters = { path = "x", template = "a thing" } }]': (
+        "dataset 'labelled': template 'a thing' must have one '{}', where the class name goes"
+    ),
+    "imported = 3": "imported: ",
     "models = []": "models: ",
     "seeds = []": "seeds: ",
     'models = "tiny-resnet"': "models: ",
@@ -202,6 +225,13 @@ def test_an_error_of_ours_is_one_sentence_too(clipdefense, monkeypatch):
     finished = clipdefense("plan", "micro.toml")
     assert (finished.code, finished.out) == (1, "")
     assert finished.err == "ZeroDivisionError: of ours (run again with --debug for the traceback)\n"
+
+
+def test_a_plugin_that_fails_before_anything_runs(world, clipdefense):
+    world.write("plugins.py", PLUGINS)
+    finished = clipdefense("plan", "micro.toml", "--plugin", "plugins.py:Moody")
+    assert (finished.code, finished.out) == (1, "")
+    assert finished.err == "attack 'moody' raised RuntimeError: who knows\n"
 
 
 def test_mistakes_lose_nothing(micro, clipdefense):
