@@ -1,6 +1,10 @@
 """Every mistake of a user ends in one sentence that names the thing and the remedy, and in exit code 2."""
 
+import warnings
+
 import pytest
+
+from benchmark import checkpoints
 
 PLUGINS = """
 class Good:
@@ -232,6 +236,13 @@ def test_a_plugin_that_fails_before_anything_runs(world, clipdefense):
     finished = clipdefense("plan", "micro.toml", "--plugin", "plugins.py:Moody")
     assert (finished.code, finished.out) == (1, "")
     assert finished.err == "attack 'moody' raised RuntimeError: who knows\n"
+
+
+def test_a_warning_of_ours_is_one_sentence_too(clipdefense, monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    clipdefense("list", "models")
+    assert warnings.formatwarning("taken is GELU", UserWarning, checkpoints.__file__, 3) == "taken is GELU\n"
+    assert warnings.formatwarning("old", DeprecationWarning, "other.py", 3) == "other.py:3: DeprecationWarning: old\n"
 
 
 def test_mistakes_lose_nothing(micro, clipdefense):
