@@ -64,7 +64,7 @@ def main() -> None:
         _end(f"{type(error).__name__}: {error} (run again with --debug for the traceback)", 1)
 
 
-def _note(message: Warning | str, category: type[Warning], filename: str, lineno: int, _line: str | None = None) -> str:
+def _note(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:  # noqa: ARG001
     """Our own warnings are sentences for the user; those of others say where they come from."""
     if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent.parent):
         return f"{message}\n"
