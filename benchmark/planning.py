@@ -57,7 +57,11 @@ def _check_labels(matrix: Matrix, registry: Registry) -> None:
         "targets": data | set(registry.entries("dataset")),
         "pretraining.repeats": data | set(registry.entries("dataset")),
     }
-    tables = {"poisons": matrix.poisons, "targets": matrix.targets, "pretraining.repeats": matrix.pretraining.repeats}
+    tables: dict[str, Mapping[str, object]] = {
+        "poisons": matrix.poisons,
+        "targets": matrix.targets,
+        "pretraining.repeats": matrix.pretraining.repeats,
+    }
     for table, names in known.items():
         for label in tables[table]:
             if label not in names:

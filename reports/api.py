@@ -40,8 +40,8 @@ def write_report(folder: RunFolder, *, progress: Progress | None = None) -> Repo
     found = boards(frames)
     detected = detection_boards(detections(folder), frames)
     text, files = write_tables(frames, found, folder.report, detected)
-    files += (write_page(frames, found, folder.report),)
-    for drawn in (*draw_summary(frames, found), *draw_detection(detected, "paper")):
+    files += (write_page(frames, found, folder.report, detected),)
+    for drawn in chain(draw_summary(frames, found), draw_detection(detected, "paper")):
         files += save(drawn, folder.report)
     return ReportFiles(text, tuple(dict.fromkeys(files)))
 

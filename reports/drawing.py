@@ -52,6 +52,8 @@ def draw_all(
 ) -> Iterator[Drawn]:
     """Every figure of every model and data set, one after the other, so that one at a time is in memory.
 
+    Each is to be saved before the next is asked for: fonts and hatches are set as long as it is the last.
+
     Args:
         frames: the run.
         boards: its leaderboards.

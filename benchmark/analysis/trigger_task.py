@@ -40,8 +40,11 @@ def learnt(
         assert batch.labels is not None
         return zero_shot_cross_entropy(student, batch.images, classifier, batch.labels)
 
-    found = clean
-    for found in train(
+    def works(student: Clip) -> bool:
+        said = predict(student, classifier, triggered.images, precision)
+        return triggered.labels is not None and float((said == triggered.labels).float().mean()) >= ENOUGH
+
+    snapshots = train(
         clean,
         triggered,
         recipe,
@@ -51,10 +54,9 @@ def learnt(
         precision=precision,
         progress=progress,
         description="the trigger alone",
-    ):
-        if (
-            float((predict(found, classifier, triggered.images, precision) == triggered.labels).float().mean())
-            >= ENOUGH
-        ):
+    )
+    found = clean
+    for found in snapshots:
+        if works(found):
             break
     return found

@@ -33,6 +33,7 @@ def cells_data(frames: Frames) -> Json:
         found[f"{name}_images"] = numbers(cells[images])
     for name, column in (("loss", "test_loss"), ("robust", "robust_accuracy"), ("general", "general_accuracy")):
         found[name] = rates(picks[column])
+    found["rebound"] = rates(cells["rebound"].astype(float))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports.boards import Board
+from reports.frames import RETRIEVAL
 from reports.notes import victim_notes
 from reports.page.packing import Json, numbers, rates
 from reports.statistics.intervals import MEANING
@@ -17,10 +18,22 @@ _RATES = (
     *("success", "success_low", "success_high", "worst_success", "clean_accuracy", "clean_accuracy_low"),
     *("clean_accuracy_high", "test_loss", "harm", "recall_loss", "success_at_1", "success_at_2", "success_at_5"),
     *("area", "oracle_success", "oracle_clean_accuracy", "trigger_shift", "robust_accuracy", "general_accuracy"),
-    *("defense_effectiveness", "retained_accuracy_corrected"),
+    *("defense_effectiveness", "retained_accuracy_corrected", "dev_success", "held_out_success", "rebound", *RETRIEVAL),
 )
 _NUMBERS = (
-    *("rank", "rank_best", "rank_worst", "images", "seeds", "cells", "cells_ok", "cells_missing", "cells_skipped"),
+    *(
+        "rank",
+        "rank_best",
+        "rank_worst",
+        "dataset_rank_best",
+        "dataset_rank_worst",
+        "images",
+        "seeds",
+        "cells",
+        "cells_ok",
+        "cells_missing",
+        "cells_skipped",
+    ),
     *("cells_failed", "cells_weak", "cells_overshooting", "keeps_victim", "seconds", "device_seconds"),
     *("peak_memory_bytes", "clean_pairs", "triggered_pairs", "optimiser_steps", "trainable_parameters"),
 )
@@ -34,6 +47,7 @@ def boards_data(boards: Sequence[Board]) -> list[Json]:
             "dataset": board.dataset,
             "knowledge": board.knowledge,
             "notes": list(board.notes),
+            "held_out": bool(board.held_out),
             "victims": victim_notes(board.victims),
             "rows": {**_columns(board.rows), **_more(board.rows)},
             "references": _columns(board.references),

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmark.runs import write_atomically
 from reports.boards import Board
+from reports.detection import DetectionBoard
 from reports.frames import Frames
 from reports.page.cells import WEAK, states
 from reports.page.data import SECTIONS, Source, page_data
@@ -25,10 +26,10 @@ _FIRST = ("base", "theme", "tip", "table", "choices", "look", "chart")
 """Scripts that the sections' own scripts build on."""
 
 
-def write_page(frames: Frames, boards: Sequence[Board], folder: Path) -> Path:
+def write_page(frames: Frames, boards: Sequence[Board], folder: Path, detected: Sequence[DetectionBoard] = ()) -> Path:
     """Writes ``leaderboard.html`` into the folder."""
     path = folder / "leaderboard.html"
-    write_atomically(path, render(Source(frames, boards)).encode())
+    write_atomically(path, render(Source(frames, boards, detected)).encode())
     return path
 
 

@@ -46,9 +46,9 @@ def markdown(boards: Sequence[DetectionBoard]) -> str:
     parts = []
     for board in boards:
         parts += [f"## Detection: {escaped(board.title)}", LEGEND]
-        for title, legend, grid in _tables(board):
+        for title, legend, grid in tables_of(board):
             parts += [f"### Of {title}", *([legend] if legend else []), table(grid)]
-        parts += ["### AUROC by attack", ATTACK_LEGEND, table(_by_attack(board.by_attack))]
+        parts += ["### AUROC by attack", ATTACK_LEGEND, table(attack_table(board.by_attack))]
         parts += ["\n".join(f"- {escaped(note)}" for note in board.notes)]
     return "".join(f"\n{part}\n" for part in parts if part)
 
@@ -58,9 +58,9 @@ def plain(boards: Sequence[DetectionBoard]) -> str:
     parts = []
     for board in boards:
         parts += ["", f"DETECTION: {board.title.upper()}"]
-        for title, legend, grid in _tables(board):
+        for title, legend, grid in tables_of(board):
             parts += ["", f"Of {title}", *([_wrapped(legend)] if legend else []), _simple(grid)]
-        by_attack = _simple(_by_attack(board.by_attack))
+        by_attack = _simple(attack_table(board.by_attack))
         if max(map(len, by_attack.splitlines())) <= WIDTH:
             parts += ["", "AUROC by attack", by_attack]
         parts += ["", *map(_wrapped, board.notes), _wrapped(LEGEND)]
@@ -76,7 +76,7 @@ def _aligned(headers: Sequence[str]) -> list[str]:
     return ["left" if header in ("Detector", "Knows") else "right" for header in headers]
 
 
-def _tables(board: DetectionBoard) -> Iterator[tuple[str, str, Grid]]:
+def tables_of(board: DetectionBoard) -> Iterator[tuple[str, str, Grid]]:
     """(what is scored, a sentence or an empty text, the table) for all that there are detectors of."""
     legends = {"images": IMAGES_LEGEND, "model": MODELS_LEGEND}
     for scored, title in {**SCORED, "": "what is not known yet"}.items():
@@ -99,7 +99,7 @@ def _end(row: Row) -> list[str]:
     return [f"{number(row['studies_ok'], 0)}/{number(row['studies'], 0)}", duration(row["seconds"])]
 
 
-def _by_attack(table: pd.DataFrame) -> Grid:
+def attack_table(table: pd.DataFrame) -> Grid:
     attacks = sorted(table["attack"].unique())
     found = {(row["detector"], row["attack"]): _entry(row) for row in table.to_dict("records")}
     detectors = list(dict.fromkeys(table["detector"]))

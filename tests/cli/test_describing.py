@@ -20,10 +20,10 @@ PLUGINS = [(kind, name) for kind in ("attack", "defense", "inverter", "detector"
 
 
 @pytest.fixture(scope="module")
-def rows(finished_micro):
+def rows(finished_micro, tmp_path_factory):
     """Every trigger with the parameters of the micro matrix, on its own clean model."""
-    matrix = str(finished_micro.home / "micro.toml")
-    return gallery(matrix, "tiny-resnet", "", Registry(), Store(finished_micro.store), "cpu", Silent())
+    matrix, world = str(finished_micro.home / "micro.toml"), finished_micro.copied(tmp_path_factory.mktemp("gallery"))
+    return gallery(matrix, "tiny-resnet", "", Registry(), Store(world.store), "cpu", Silent())
 
 
 def test_the_gallery_shows_every_attack_and_every_route(rows):

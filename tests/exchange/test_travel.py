@@ -179,12 +179,14 @@ def test_places_of_a_machine_stay_at_home(again, world, clipdefense):
         status="failed",
         reason="KeyError: 5",
         traceback=f'File "{here}/plugin.py"',
+        knowledge=planned.knowledge,
         resolved={"dataset": {"path": f"{here}/cifar10", "seed": 0}, "templates": ("a / b", f"{here}/x")},
     )
     (again.files / f"{planned.key}.npz").unlink()
     again.write(failed, None)
     assert clipdefense("export-results", "micro", "away.zip").code == 0
-    clipdefense("import-results", "away.zip", "--as", "away")
+    imported = clipdefense("import-results", "away.zip", "--as", "away")
+    assert imported.code == 0, imported.err
     found = world.found("away")[planned.cell.text]
     assert (found.status, found.reason, found.traceback) == ("failed", "KeyError: 5", "")
     assert found.resolved == {"dataset": {"path": "cifar10", "seed": 0}, "templates": ["a / b", "x"]}

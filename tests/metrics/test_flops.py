@@ -37,7 +37,7 @@ def test_convolutions_count():
 
 
 def test_an_unknown_architecture_is_a_users_mistake():
-    with pytest.raises(UserError, match="no architecture 'ViT-B-23'"):
+    with pytest.raises(UserError, match="'ViT-B-23'; did you mean 'ViT-B-32"):
         forward_flops(model_spec("ViT-B-23/openai"))
 
 

@@ -156,7 +156,7 @@ def test_a_model_is_in_evaluation_mode_after_its_classifier_was_found(name, buil
 def test_texts_are_read_once_and_tokens_are_nobodys(untrained, monkeypatch):
     texts = ["a rare text about a quokka", "another one", "another one"]
     first = untrained.tokenize(texts)
-    monkeypatch.setattr("benchmark.models._tokenizer", None)
+    monkeypatch.setattr("benchmark.models.tokenizer", None)
     kept = first.clone()
     first.zero_()
     second = untrained.tokenize(iter(texts))

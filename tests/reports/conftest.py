@@ -468,7 +468,7 @@ def hostile(build: Callable[..., RunFolder]) -> RunFolder:
         defenses={"none": (), IMAGE: clean, ODD: clean, SCRIPT: ()},
         attacks=(IMAGE, SCRIPT),
         models=(f"model {IMAGE}",),
-        dataset=SCRIPT,
+        datasets=(SCRIPT,),
         seeds=(0,),
         images=60,
         points=3,

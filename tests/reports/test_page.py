@@ -10,10 +10,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from reports.boards import boards
 from reports.details import Pool
+from reports.detection import DetectionBoard
 from reports.figures.style import Marks
 from reports.frames import read
 from reports.page.charts import SYMBOLS, lightened
@@ -22,6 +24,25 @@ from reports.page.render import render
 
 IMAGE = "<img src=x onerror=alert(1)>"
 SCRIPT = "</script><script>alert(2)</script>"
+
+
+DETECTOR = {
+    "detector": "plain",
+    "scored": "images",
+    "knowledge": "nothing",
+    "auroc": 0.9,
+    "auroc_low": 0.85,
+    "auroc_high": 0.95,
+    "auprc": 0.8,
+    "base_rate": 0.5,
+    "fpr_at_95_tpr": 0.1,
+    "true_positive_rate": 0.9,
+    "false_positive_rate": 0.05,
+    "control": 0.5,
+    "studies_ok": 1,
+    "studies": 2,
+    "seconds": 3.0,
+}
 
 
 class Elements(HTMLParser):
@@ -260,6 +281,38 @@ def test_a_run_without_cells_has_a_page(mixed, tmp_path):
 
 def test_the_same_run_gives_the_same_page(mixed, source):
     assert render(source) == render(source_of(mixed))
+
+
+def test_detectors_are_tables_of_text(source):
+    board = DetectionBoard(
+        model="m",
+        dataset="d",
+        rows=pd.DataFrame(
+            [
+                {**DETECTOR, "detector": IMAGE},
+                {**DETECTOR, **dict.fromkeys(("auroc", "auroc_low", "auroc_high"), float("nan"))},
+            ]
+        ),
+        by_attack=pd.DataFrame([{"detector": IMAGE, "attack": "badnets", "auroc": 0.75, "state": "ok"}]),
+        notes=(SCRIPT,),
+    )
+    page = parsed(replace(source, detected=(board,)))
+    (shown,) = data_of(page)["detectors"]
+    images, attacks = shown["tables"]
+    assert (shown["title"], shown["notes"]) == ("m on d", [SCRIPT])
+    assert [row[:3] for row in images["rows"]] == [[IMAGE, "nothing", "90.0 [85.0, 95.0]"], ["plain", "nothing", "-"]]
+    assert attacks["rows"] == [[IMAGE, "75.0"]] and attacks["headers"] == ["Detector", "badnets"]
+    assert not any(tag == "img" for tag, _ in page.tags)
+
+
+def test_boards_tell_dev_from_held_out_attacks_and_rebound(build):
+    clean = ("clean_pairs",)
+    world = build(defenses={"none": (), "finetune": clean}, held_out=("sig",), seeds=(0,), rebound={"finetune": 0.25})
+    found = source_of(world)
+    board = next(board for board in data_of(parsed(found))["boards"] if board["rows"]["method"] == ["finetune"])
+    expected = found.boards[-1].rows.iloc[0]
+    assert board["held_out"] and board["rows"]["rebound"] == [2500]
+    assert board["rows"]["held_out_success"] == [round(1e4 * expected["held_out_success"])]
 
 
 def test_the_wheel_carries_markup_style_and_scripts():

@@ -49,11 +49,11 @@ def test_a_finished_run_verifies_from_scratch(finished_micro, call):
 
 
 def test_with_kept_models_defenses_alone_run_again(finished_micro, call):
-    finished = call(finished_micro, "verify", "micro.toml", "--cells", "99", "--keep-models")
+    finished = call(finished_micro, "verify", "micro.toml", "--cells", "4", "--keep-models")
     *lines, last = finished.out.splitlines()
-    assert last == "14 of 14 cells agree, computed again with the store's trained models"
+    assert last == "4 of 4 cells agree, computed again with the store's trained models"
     texts = {line.removeprefix("equal").strip().partition(":")[0] for line in lines}
-    assert texts == set(finished_micro.found()), finished.out
+    assert len(texts) == 4 and texts <= set(finished_micro.found()), finished.out
     assert "trained" not in "".join(lines)
 
 

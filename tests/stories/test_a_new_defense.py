@@ -60,7 +60,7 @@ def test_it_keeps_the_contract(commands, clipdefense):
     assert all(line.startswith("kept") for line in finished.out.splitlines())
 
 
-def test_it_runs_stands_on_the_board_and_verifies(micro, commands, clipdefense):
+def test_it_runs_and_stands_on_the_board(micro, commands, clipdefense):
     check, run, report = commands
     name = check[1]
     finished = clipdefense(*run)
@@ -70,8 +70,6 @@ def test_it_runs_stands_on_the_board_and_verifies(micro, commands, clipdefense):
     assert len(result.points) > 1
     rows = [line.split() for line in clipdefense(*report).out.splitlines()]
     assert sum(row[1:2] == [name] for row in rows) == 1
-    verified = clipdefense("verify", *run[1:], "--keep-models", "--cells", "2")
-    assert verified.out.splitlines()[-1].startswith("2 of 2 cells agree")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,10 +84,10 @@ def test_a_template_is_short_and_imports_nothing_of_ours(world, clipdefense, kin
 
 ONLY = {
     "attack": ("attack=my_method", "defense=none"),
-    "inverter": ("source=my_method", "defense=task_vector"),
+    "inverter": ("source=my_method", "defense=task_vector", "attack=badnets"),
     "detector": ("attack=badnets",),
 }
-DONE = {"attack": "1 ok", "inverter": "2 ok", "detector": "5 ok"}
+DONE = {"attack": "1 ok", "inverter": "1 ok", "detector": "5 ok"}
 
 
 @pytest.mark.parametrize("kind", ONLY)

@@ -6,7 +6,7 @@ const boards = dataOf("boards");
 const boardForm = formOf("boards");
 
 const boardColumns = [
-  { title: "Rank", main: true, value: (row) => row("rank"), cell: rankCell },
+  { title: "Rank", main: true, text: true, value: (row) => row("rank"), cell: rankCell },
   { title: "Defense", main: true, text: true, value: (row) => row("method"), cell: methodCell },
   {
     title: "Success (%)",
@@ -15,6 +15,8 @@ const boardColumns = [
     value: (row) => row("success"),
     cell: (row) => withSmall(percent(row("success")), bracket(row("success_low"), row("success_high"))),
   },
+  ...side("Dev (%)", "dev_success", "Mean over the attacks that defenses may be tuned on"),
+  ...side("Held out (%)", "held_out_success", "Mean over the attacks that only score"),
   {
     title: "Worst attack (%)",
     hint: "The attack that succeeds most, mean over seeds",
@@ -57,8 +59,14 @@ const boardColumns = [
   },
 ];
 
-function rankRange(row) {
-  const [best, worst] = [row("rank_best"), row("rank_worst")];
+/** A column of success over some of the attacks, where the matrix tells them apart. */
+function side(title, name, hint) {
+  if (!boards.some((board) => board.held_out)) return [];
+  return [{ title, hint, value: (row) => row(name), cell: (row) => percent(row(name)), minor: true }];
+}
+
+function rankRange(row, kind = "rank") {
+  const [best, worst] = [row(`${kind}_best`), row(`${kind}_worst`)];
   if (!known(best)) return DASH;
   return best === worst ? `${best}` : `${best} to ${worst}`;
 }
@@ -66,7 +74,7 @@ function rankRange(row) {
 function rankCell(row) {
   if (!known(row("rank"))) return DASH;
   const tied = row("tied");
-  return withSmall(`${row("rank")}`, tied > 1 ? `tie of ${tied}` : "", "beside tie");
+  return element("span", { class: "rank" }, `${row("rank")}`, tied > 1 ? element("small", {}, `tie of ${tied}`) : null);
 }
 
 function methodCell(row) {

@@ -42,21 +42,21 @@ function flat(value, path = "") {
 const folded = (title, ...content) => element("details", {}, element("summary", {}, title), ...content);
 
 function openCell(row) {
-  const known = details();
+  const { texts, shared, pool, key } = details();
   const state = textAt(cells.state, row);
-  const reason = textAt(known.texts.reason, row);
-  const trace = known.shared.traceback[row];
+  const reason = textAt(texts.reason, row);
+  const trace = shared.traceback[row];
   openDialog(
     cellName(row),
     element("p", {}, badge(state), reason && state !== "ok" ? ` ${reason}` : ""),
-    trace !== null && element("pre", { tabindex: "0", "aria-label": "Traceback" }, known.pool[trace]),
+    trace !== null && element("pre", { tabindex: "0", "aria-label": "Traceback" }, pool[trace]),
     cellFacts(row),
     cellModels(row),
     cellPoints(row),
     cellParameters(row),
     cellProvenance(row),
   );
-  setHash(`#cell=${known.key[row]}`);
+  setHash(`#cell=${key[row]}`);
 }
 
 const pointName = (place, points) => (place < 0 ? "the victim itself" : `point ${place + 1} of ${points.length - 1}, strength ${number(points[place + 1][0])}`);
@@ -71,6 +71,7 @@ function cellFacts(row) {
     ["Victim", textAt(cells.victim, row) + (gate ? `: ${gate}` : "")],
     ["Blind pick", known(pick) ? pointName(pick, points[row]) : null],
     ["Oracle pick", known(oracle[row]) ? `${pointName(oracle[row], points[row])} (looks at the attack; never ranks)` : null],
+    ["Rebound", known(cells.rebound[row]) ? `${percent(cells.rebound[row])} % at most in a clean fine-tuning` : null],
     ["Time", duration(cost("seconds")) + (cost("device_seconds") ? `, on the device ${duration(cost("device_seconds"))}` : "")],
     ["Memory", cost("peak_memory_bytes") ? `${fixed(cost("peak_memory_bytes") / 2 ** 20, 0)} MiB at its peak` : null],
     ["Clean pairs", number(cost("clean_pairs"))],
@@ -157,15 +158,22 @@ function openBoardRow(row) {
       rate("Success at 1 point", "success_at_1"),
       rate("Success at 2 points", "success_at_2"),
       rate("Success at 5 points", "success_at_5"),
+      rate("Success over dev attacks", "dev_success"),
+      rate("Success over held-out attacks", "held_out_success"),
       rate("Area (mean over budgets 0 to 5)", "area"),
       rate("Success at the oracle pick (never ranks)", "oracle_success"),
       rate("Largest shift to another class", "trigger_shift"),
       rate("Robust accuracy", "robust_accuracy"),
       rate("Accuracy on other data sets", "general_accuracy"),
+      rate("Rebound (highest success in a clean fine-tuning)", "rebound"),
+      rate("Retrieval, R@1", "retrieval_r1"),
+      rate("Retrieval, R@5", "retrieval_r5"),
+      rate("Retrieval, R@10", "retrieval_r10"),
       rate("Loss of target recall, worst attack", "recall_loss"),
       rate("Accuracy kept, corrected for chance", "retained_accuracy_corrected"),
       rate("Defense effectiveness", "defense_effectiveness"),
       ["Ranks when one attack is left out", rankRange(row)],
+      ["Ranks over the data sets", rankRange(row, "dataset_rank")],
       ["Time", duration(row("seconds"))],
       ["Memory", row("peak_memory_bytes") ? `${fixed(row("peak_memory_bytes") / 2 ** 20, 0)} MiB at its peak` : null],
       ["Clean pairs", number(row("clean_pairs"))],

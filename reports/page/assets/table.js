@@ -68,11 +68,12 @@ function listOf(entries) {
   return element("dl", {}, shown.map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
 }
 
-/** A plain table: the first entry of each row names it. */
-function plainTable(caption, titles, rows) {
-  const head = element("tr", {}, titles.map((title, place) => element("th", { scope: "col", class: place ? null : "text" }, title)));
+/** A plain table: the first entry of each row names it, and the first `texts` columns are aligned to the left. */
+function plainTable(caption, titles, rows, texts = 1) {
+  const side = (place) => (place < texts ? "text" : null);
+  const head = element("tr", {}, titles.map((title, place) => element("th", { scope: "col", class: side(place) }, title)));
   const body = rows.map(([name, ...rest]) =>
-    element("tr", {}, element("th", { scope: "row", class: "text" }, name), rest.map((value) => element("td", {}, value))),
+    element("tr", {}, element("th", { scope: "row", class: "text" }, name), rest.map((value, place) => element("td", { class: side(place + 1) }, value))),
   );
   const table = element("table", {}, caption && element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, body));
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption || titles.join(", ") }, table);
