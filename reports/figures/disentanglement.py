@@ -48,7 +48,7 @@ def draw(view: View, study: str) -> tuple[Figure, pd.DataFrame] | None:
         columns=columns,
         left=4.2 * em,
         top=3.2 * em,
-        bottom=7.4 * em,
+        bottom=8.0 * em,
         gap_x=0.9 * em,
         gap_y=3.6 * em,
         legend=Legend(_handles(), style),
