@@ -84,7 +84,7 @@ class Analysis(Section):
         enabled: whether anything is.
         grid: points per axis of the grids of disentanglement, an odd number, so that 0 is one of them; 0 leaves the
             grids out.
-        extent: the grids reach from -extent to extent; negation goes as far as 3 by default.
+        extent: the grids reach from -extent to extent.
         images: test images per point of a grid, clean and triggered ones each.
         budgets: numbers of triggered pairs and of clean pairs that negation and fine-tuning are compared at; none
             leaves the comparison out.
@@ -95,8 +95,8 @@ class Analysis(Section):
     """
 
     enabled: bool = False
-    grid: int = Field(13, ge=0)
-    extent: float = Field(3.0, gt=0)
+    grid: int = Field(9, ge=0)
+    extent: float = Field(2.0, gt=0)
     images: int = Field(200, ge=2)
     budgets: tuple[int, ...] = (8, 32, 125, 500)
     thumbnails: int = Field(2, ge=0)

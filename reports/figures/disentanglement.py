@@ -104,7 +104,8 @@ def _means(points: pd.DataFrame) -> str:
     if points.empty:
         return "no number"
     within = points["alpha_clean"].between(0, 1) & points["alpha_trigger"].between(0, 1)
-    return f"mean {points['xi'].mean():.2f} ({points.loc[within, 'xi'].mean():.2f})"
+    square = f" ({points.loc[within, 'xi'].mean():.2f})" if within.sum() > 1 else ""
+    return f"mean {points['xi'].mean():.2f}{square}"
 
 
 def _hole(axis: Axes, state: str, style: Style) -> None:
