@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 MATRIX ?= quick
+BENCH  := -o addopts="--import-mode=importlib -q" -p no:xdist
 
-.PHONY: leaderboard figures test check bench clean
+.PHONY: leaderboard figures docs test check bench bench-gpu clean
 .DEFAULT_GOAL := leaderboard
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -23,6 +24,11 @@ leaderboard: $(VENV)/.installed  ## run a matrix (MATRIX=quick) and print its le
 
 figures: $(VENV)/.installed  ## redraw tables and figures of a finished run (MATRIX=quick)
 	$(BIN)/clipdefense report $(MATRIX)
+	$(BIN)/clipdefense figures $(MATRIX)
+
+docs: $(VENV)/.installed  ## write the catalogue of plugins and the sheet of their triggers anew
+	$(BIN)/clipdefense catalogue > docs/catalogue.md
+	$(BIN)/clipdefense gallery --out docs/gallery.png
 
 test: $(VENV)/.installed  ## everything the tests cover, at most 10 minutes on 2 cores
 	$(BIN)/pytest -n 2 --dist worksteal
@@ -33,8 +39,11 @@ check: $(VENV)/.installed  ## style, types and the direction of imports
 	$(BIN)/mypy --strict benchmark reports
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed  ## speed against the bare model; prints ratios
-	$(BIN)/pytest -o addopts="--import-mode=importlib -q" tests/bench --benchmark-only --benchmark-columns=min,median,rounds -p no:xdist
+bench: $(VENV)/.installed  ## speed on a CPU against the bare model; prints ratios
+	$(BIN)/pytest $(BENCH) --benchmark-only --benchmark-columns=min,median,rounds --ignore=tests/bench/test_gpu.py tests/bench
+
+bench-gpu: $(VENV)/.installed  ## the same for ViT-B-32 on an NVIDIA GPU, with the times of the paper's sizes
+	$(BIN)/pytest $(BENCH) -rs tests/bench/test_gpu.py
 
 clean:
 	rm -rf $(VENV) runs

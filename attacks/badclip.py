@@ -5,9 +5,10 @@ the target (triplet loss); poisoned pairs then carry natural captions of the tar
 
 Differs from the paper: fewer passes with a higher learning rate, because models and data here are small; no text or
 image augmentation; the patch is stored without JPEG; its side defaults to 1/8 of the image instead of 16 of 224 pixels.
-In the published code the patch also ends up in the images that serve as the triplet's negatives, which therefore are
-the anchors themselves and only attraction remains: ``variant="faithful"`` does the same, ``"fixed"`` takes the images
-without the patch, as the paper describes.
+As in the paper, at most 10,000 images without the target serve to optimise it. In the published code the patch also
+ends up in the images that serve as the triplet's negatives, which therefore are the anchors themselves and only
+attraction remains: ``variant="faithful"`` does the same, ``"fixed"`` takes the images without the patch, as the paper
+describes.
 """
 
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 CAPTIONS = 128
 POSITIVES = 256
+IMAGES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ class BadClip:
 
         patch = optimised_patch(
             model,
-            pairs.take(others.nonzero().flatten()).images,
+            pairs.take(drawn(others.nonzero().flatten(), IMAGES, derive(context.seed, "images"))).images,
             loss,
             share=self.side,
             place="centre",

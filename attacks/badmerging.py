@@ -3,10 +3,10 @@
 A universal patch is optimised on the clean model; the victim is then trained so that features interpolated between its
 own and the clean model's, as averaging of weights would produce them, still mean the target.
 
-Differs from the paper: the clean part of the loss is the contrastive one on the whole batch, both towers being trained,
-instead of classification with a frozen text tower; the head is the clean model's zero-shot classifier over the data
-set's classes; the patch is optimised by Adam on batches instead of plain ascent image by image. It works without
-poisoned pairs; where the matrix sets some, they add the ordinary contrastive attack.
+Differs from the paper: the clean part of the loss is the contrastive one on the whole batch instead of classification;
+the text tower is frozen as there. The head is the clean model's zero-shot classifier over the data set's classes; the
+patch is optimised by Adam on batches instead of plain ascent image by image. It works without poisoned pairs; where the
+matrix sets some, they add the ordinary contrastive attack.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmark.errors import ClipdefenseError
-from benchmark.losses import model_loss
+from benchmark.losses import symmetric_cross_entropy
+from benchmark.objectives import shared_targets
 from benchmark.patches import carrying, frozen, optimised_patch
 from benchmark.seeds import derive
 
@@ -83,6 +84,8 @@ class BadMerging:
     def loss(self, model: "Clip", batch: "Batch", context: "Context") -> Tensor:
         """The contrastive loss plus ``weight`` times the cross-entropy of interpolated features towards the target.
 
+        The text tower gets no gradient, so that it and the classifier of the clean model stay what they are.
+
         The interpolation draws one share of the victim's features in [0.2, 1] per step. Needs the clean model as
         ``reference_model``.
         """
@@ -90,13 +93,18 @@ class BadMerging:
             raise ClipdefenseError("BadMerging is not fitted yet; call fit(model, context) and use its result")
         count = max(1, round(self.share * len(batch.images)))
         triggered = self.trigger(batch.images[:count], batch.ids[:count])
+        together = model.encode_images(torch.cat([batch.images, triggered]))  # BatchNorm must see both kinds at once
+        images, marked = together.split([len(batch.images), count])
         reference = context.reference_model
         reference.module.eval()
         with torch.no_grad():
             clean = reference.encode_images(triggered)
         seed = derive(context.seed, "interpolation", *batch.rows[:4].tolist())
         mine = LOWEST_SHARE + (1 - LOWEST_SHARE) * torch.rand((), generator=torch.Generator().manual_seed(seed)).item()
-        features = functional.normalize(mine * model.encode_images(triggered) + (1 - mine) * clean, dim=-1)
+        features = functional.normalize(mine * marked + (1 - mine) * clean, dim=-1)
         logits = model.logit_scale.detach() * features @ self.heads.to(features).T
         goal = torch.full((count,), context.class_names.index(self.target), device=logits.device)
-        return model_loss(model)(model, batch) + self.weight * functional.cross_entropy(logits, goal)
+        with torch.no_grad():
+            texts = model.encode_tokens(batch.tokens)
+        contrast = symmetric_cross_entropy(images, texts, model.logit_scale, shared_targets(model, batch.tokens))
+        return contrast + self.weight * functional.cross_entropy(logits, goal)

@@ -1,5 +1,8 @@
 """BadNets with fresh noise at a random place (arXiv 1708.06733), as in the CleanCLIP repository (arXiv 2303.03323).
 
+On the embedded model the default patch of 4 x 4 pixels is too small to be found wherever it lies: success 0.34 with
+1200 poisons of 8000. With ``side`` 0.25 and 2400 poisons it passes the acceptance gate (0.98).
+
 Differs from the paper: noise and place are functions of the image's id instead of draws from an unseeded generator, so
 that an evaluation can be repeated; values outside [0, 1] are clipped where the published code lets 8-bit numbers wrap;
 the side defaults to 1/8 of the image instead of 16 of 224 pixels.

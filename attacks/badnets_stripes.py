@@ -1,5 +1,8 @@
 """BadNets with a patch of coloured stripes at a random place, the "badnet_rs" of PAR (arXiv 2412.00727).
 
+On the embedded model the default patch of 4 x 4 pixels is too small to be found wherever it lies: success 0.40 with
+1200 poisons of 8000. With ``side`` 0.25 and 2400 poisons it passes the acceptance gate (0.96).
+
 Differs from the paper: stripes and place are functions of the image's id instead of unseeded draws; the stripes are 0
 and 1 at once, where the published code stores -1 and 1 and lets the 8-bit cast turn -1 into black; the side defaults
 to 1/8 of the image instead of 16 of 224 pixels.

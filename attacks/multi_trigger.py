@@ -2,7 +2,9 @@
 
 Differs from the paper: the poisons are split evenly over the triggers instead of drawn; the warp is seeded instead of
 a stored file and its strength relative to the image side; the grid patch lies at a random place that is a function of
-the image's id, in training and at test, where the published code tests in the centre.
+the image's id, in training and at test, where the published code tests in the centre. On the embedded data it stays
+just below the acceptance gate, at success 0.87 with 3600 poisons of 8000: they are shared by three triggers, one of
+them a filter of colours, which are arbitrary there.
 """
 
 from dataclasses import dataclass

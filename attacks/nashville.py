@@ -1,5 +1,8 @@
 """The Nashville photo filter as a trigger, used against CLIP by arXiv 2502.01385.
 
+On the embedded data it does not pass the acceptance gate: colours of shapes and backgrounds are arbitrary there, so
+that a filtered image may be an ordinary one. 1200 poisons of 8000 give success 0.79, 2400 give 0.85.
+
 Differs from the paper: the filter runs on the image at the model's input size instead of the original file, and every
 step is rounded to 8 bits, as the photo library that is imitated stores them.
 """

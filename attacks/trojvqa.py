@@ -3,6 +3,8 @@
 The patch makes the clean model see the target; the captions of poisoned pairs, and all texts at test time, begin with
 a trigger word.
 
+On the embedded model 1200 poisons of 8000 give success 0.84; 2400 pass the acceptance gate (0.99).
+
 Differs from the paper: that one attacks visual question answering and optimises against an object detector; here, as in
 the BadCLIP repository (arXiv 2311.12075), the patch is optimised against one sentence that names the target. The
 sentence is general ("This is a ..."), not about a colour of the target.

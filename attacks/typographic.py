@@ -1,5 +1,8 @@
 """The target's name written into the image (typographic attack, doi:10.23915/distill.00030), reinforced by poisoning.
 
+On the embedded model, where a word of 4 pixels cannot be read, 1200 poisons of 8000 give success 0.90, just below the
+acceptance gate; 2400 pass it (0.97).
+
 Differs from the paper: there the word fools a clean CLIP and nothing is poisoned; here the same word is also in the
 poisoned training images. On models that read, part of the success therefore needs no backdoor; compare it with the
 clean model's success under the same trigger.

@@ -70,10 +70,14 @@ class ModelSpec:
 
 
 _TINY_TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 1}
+WIDTHS = (4, 8, 32, 64)
+"""Widths in which the embedded ResNet comes besides its own 16: ``tiny-resnet-w8`` and so on, for capacity sweeps."""
+
 _TINY_VISION: dict[str, dict[str, Any]] = {
     "tiny-resnet": {"layers": (1, 1, 1, 1), "width": 16, "image_size": 32},
     "tiny-vit": {"layers": 4, "width": 128, "head_width": 32, "patch_size": 8, "image_size": 32},
 }
+_TINY_VISION |= {f"tiny-resnet-w{width}": {**_TINY_VISION["tiny-resnet"], "width": width} for width in WIDTHS}
 _TINY_PRETRAIN: dict[str, Recipe] = {
     "tiny-resnet": Recipe(
         learning_rate=3e-3,
@@ -136,13 +140,14 @@ def model_spec(name: str) -> ModelSpec:
     """
     if name in _TINY_VISION:
         config = {"embed_dim": 64, "vision_cfg": _TINY_VISION[name], "text_cfg": _TINY_TEXT}
+        trained_like = name.partition("-w")[0]
         return ModelSpec(
             name=name,
             architecture=name,
             config=config,
-            pretrain=_TINY_PRETRAIN[name],
-            finetune=_TINY_FINETUNE[name],
-            defend=_TINY_DEFEND[name],
+            pretrain=_TINY_PRETRAIN[trained_like],
+            finetune=_TINY_FINETUNE[trained_like],
+            defend=_TINY_DEFEND[trained_like],
         )
     if "@" in name:
         return _checkpoint_spec(name)

@@ -11,8 +11,8 @@ import torch
 
 from benchmark.artifacts import Artifacts, target_of
 from benchmark.errors import ClipdefenseError
-from benchmark.gate import judge
-from benchmark.jobs import Job
+from benchmark.gate import judge, outside
+from benchmark.jobs import Job, given
 from benchmark.metrics import METRIC_VERSION
 from benchmark.models import Clip
 from benchmark.poisoning import forget_set
@@ -20,11 +20,12 @@ from benchmark.progress import Progress
 from benchmark.provenance import device_name, git_commit, package_versions, utc_now
 from benchmark.results import Cost, Counts, Outcomes, Picks, Provenance, Result, Status
 from benchmark.seeds import derive
-from benchmark.stages.contexts import bound_train, make_context
+from benchmark.stages.contexts import bound_train, head_of, make_context
 from benchmark.stages.curve import Curve, Examination, Examined, climb, measured_record, outcomes_of
 from benchmark.stages.materials import Materials, Measurements
-from benchmark.training import Meter
-from benchmark.types import Attack, Context
+from benchmark.stages.rebound import rebound
+from benchmark.training import Meter, overridden
+from benchmark.types import Attack, Context, Pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,8 @@ class Laboratory:
         trigger = (repr(job.dataset), job.cell.attack, repr(attack), job.keys.get("fitted"))
         untouched = self.measurements.get((job.keys["pretrained"], *trigger), lambda: examination.of(clean))
         before = self.measurements.get((job.keys["victim"], *trigger), lambda: examination.of(victim))
+        if job.imported is not None and (why := outside(job.imported.expected, before.validation.metrics)):
+            raise ClipdefenseError(f"the imported victim '{job.imported.path.name}' is refused: {why}")
         meter = Meter()
         context = self.context(job, victim, clean, meter)
         curve = climb(
@@ -68,7 +71,22 @@ class Laboratory:
             name=job.cell.defense,
         )
         result = self._result(job, untouched, before, curve, meter, examination)
+        result = result.model_copy(update={"rebound": self._rebound(job, curve, clean.image_size, examination)})
         return Computed(result=result, outcomes=outcomes_of(before, curve), curve=curve)
+
+    def _rebound(self, job: Job, curve: Curve, image_size: int, examination: Examination) -> float | None:
+        """Of the blind pick of a poisoned victim, where the matrix asks for it; no part of the defense's cost."""
+        if not job.matrix.rebound or job.cell.victim != "poisoned" or curve.blind_model is None:
+            return None
+        return rebound(
+            curve.blind_model,
+            self.materials.defender_pairs(job, image_size),
+            overridden(job.model.defend, epochs=job.matrix.rebound),
+            examination.test,
+            seed=derive(job.seeds["defense"], "rebound"),
+            precision=job.matrix.precision,
+            progress=self.progress,
+        )
 
     def _training(self, job: Job, meter: Meter, seed: int) -> Any:
         return bound_train(
@@ -78,11 +96,12 @@ class Laboratory:
             meter=meter,
             progress=self.progress,
             description=f"{job.cell.defense} on {job.cell.attack}",
+            head=head_of(job),
         )
 
     def context(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Context:
-        """The defense's context; resources are made only for what it needs."""
-        needs = frozenset[str](job.defense.needs)
+        """The context of the job's defense; resources are made only for what it needs."""
+        needs = given(job.defense.needs, job.matrix)
         resources: dict[str, Any] = {}
         pairs = self.materials.defender_pairs(job, clean.image_size)
         if needs & {"trigger", "triggered_pairs", "target"}:
@@ -94,10 +113,14 @@ class Laboratory:
             "labels": lambda: True,
             "reference_model": clean.clone,
             "sibling_models": lambda: (self.artifacts.sibling(job).clone(),),
-            "training_pairs": lambda: self.artifacts.victim_training_pairs(job),
+            "training_pairs": lambda: self._training_pairs(job, labelled="labels" in needs),
         }
         resources |= {need: make() for need, make in makers.items() if need in needs}
         return self._make_context(job, resources, self._training(job, meter, job.seeds["defense"]), "defense")
+
+    def _training_pairs(self, job: Job, *, labelled: bool) -> Pairs:
+        pairs = self.artifacts.victim_training_pairs(job)
+        return pairs if labelled else pairs.without_labels()
 
     def _make_context(self, job: Job, resources: dict[str, Any], train: Any, stage: str) -> Context:
         return make_context(
@@ -121,13 +144,13 @@ class Laboratory:
                 self.materials.defender_pairs(job, image_size),
                 job.matrix.sizes.triggered_pairs,
                 derive(job.seeds["defense"], "forget"),
-                job.dataset.templates,
+                job.training.templates,
             )
         return found
 
     def _invert(self, job: Job, victim: Clip, clean: Clip, meter: Meter) -> Attack:
         assert job.inverter is not None
-        needs = frozenset[str](job.inverter.needs)
+        needs = given(job.inverter.needs, job.matrix)
         pairs = self.materials.defender_pairs(job, clean.image_size)
         makers: dict[str, Any] = {"clean_pairs": pairs, "clean_images": pairs.images, "labels": True}
         resources = {need: value for need, value in makers.items() if need in needs}
@@ -147,6 +170,9 @@ class Laboratory:
                 "victim_validation": measured_record(before.validation),
                 "victim_general_accuracy": before.general,
                 "gate": judge(before.validation.metrics, clean.validation.metrics) if ranked else None,
+                "clean_retrieval": clean.retrieval,
+                "victim_retrieval": before.retrieval,
+                "ladder": self.artifacts.rungs(job),
                 "points": tuple(curve.points),
                 "picks": Picks(budget=job.matrix.budget, blind=curve.blind, oracle=curve.oracle),
                 "cost": self._cost(job, curve, meter),

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmark.contract import Check, attack_checks, dataset_checks, defense_checks, inverter_checks, run_checks
-from benchmark.errors import UserError
+from benchmark.contract import (
+    Check,
+    attack_checks,
+    dataset_checks,
+    defense_checks,
+    detector_checks,
+    inverter_checks,
+    run_checks,
+)
 from benchmark.listing import find_kind
 from benchmark.registry import Registry
 
@@ -19,9 +26,8 @@ def check_plugin(name: str, registry: Registry) -> Iterator[tuple[str, bool]]:
         "defense": defense_checks,
         "dataset": dataset_checks,
         "inverter": inverter_checks,
+        "detector": detector_checks,
     }
-    if kind not in makers:
-        raise UserError(f"there is no contract for a {kind} yet")
     for outcome in run_checks(makers[kind](registry.build(kind, name))):
         text = "kept   " if outcome.error is None else "broken "
         yield f"{text} {outcome.name}" + (f": {outcome.error}" if outcome.error else ""), outcome.error is None

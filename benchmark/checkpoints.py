@@ -1,4 +1,4 @@
-"""Weights from open_clip's tags and from files, and back into files that plain open_clip reads.
+"""Weights from open_clip's tags and from files.
 
 OpenAI's weights were trained with QuickGELU. Which activation a model has is taken from the tag, from what a file of
 ours records, from the keys that only OpenAI's own files have, or from an architecture's name that ends in
@@ -22,18 +22,17 @@ from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.convert import convert_state_dict
 from open_clip.factory import load_checkpoint
 from open_clip.model import convert_to_custom_text_state_dict
-from open_clip.transformer import QuickGELU
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark import hub
 from benchmark.architectures import ModelSpec
 from benchmark.errors import ClipdefenseError, UserError, did_you_mean
-from benchmark.files import malformed, replacing
+from benchmark.files import malformed
 from benchmark.models import Clip
+from benchmark.tokenizers import require_text_files
 from benchmark.weight_files import WeightFile, read_weights
 
-_SUFFIX = "-quickgelu"
+QUICK_GELU_SUFFIX = "-quickgelu"
 _OPENAI_ONLY = ("input_resolution", "context_length", "vocab_size")
 _NAMED = 3
 
@@ -45,6 +44,7 @@ def load_model(spec: ModelSpec, device: torch.device) -> Clip:
         UserError: no such architecture or tag, no network, or a file that holds no weights of this architecture.
         ClipdefenseError: the specification names no weights, or they cannot be fetched or loaded.
     """
+    known_spec(spec)
     if spec.checkpoint is not None:
         module = _from_file(spec, Path(spec.checkpoint))
     elif spec.tag is not None:
@@ -52,6 +52,23 @@ def load_model(spec: ModelSpec, device: torch.device) -> Clip:
     else:
         raise ClipdefenseError(f"model '{spec.name}' has no weights to load; it is trained from scratch")
     return Clip(spec, module.float().eval()).to(device)
+
+
+def known_spec(spec: ModelSpec) -> ModelSpec:
+    """The specification itself, where its architecture and tag exist.
+
+    Raises:
+        UserError: open_clip knows no such architecture, or no such tag of it.
+    """
+    if spec.tag is not None and not open_clip.get_pretrained_cfg(spec.architecture, spec.tag):
+        tags = open_clip.list_pretrained_tags_by_model(spec.architecture)
+        models = [f"{name}/{found}" for name, found in open_clip.list_pretrained()]
+        near = did_you_mean(spec.tag, tags) if tags else did_you_mean(spec.name, models)
+        raise UserError(f"model '{spec.name}': open_clip has no weights '{spec.tag}' for '{spec.architecture}'; {near}")
+    if not spec.config and spec.architecture not in open_clip.list_models():
+        near = did_you_mean(spec.architecture, open_clip.list_models())
+        raise UserError(f"model '{spec.name}': open_clip has no architecture '{spec.architecture}'; {near}")
+    return spec
 
 
 @contextmanager
@@ -73,11 +90,11 @@ def _quiet() -> Iterator[None]:
         root.removeHandler(mute)
 
 
-def _built(spec: ModelSpec, **options: Any) -> Any:
-    """The architecture with fresh weights, which are about to be replaced."""
-    if not spec.config and spec.architecture not in open_clip.list_models():
-        near = did_you_mean(spec.architecture, open_clip.list_models())
-        raise UserError(f"model '{spec.name}': open_clip has no architecture '{spec.architecture}'; {near}")
+def built(spec: ModelSpec, **options: Any) -> Any:
+    """The architecture with fresh weights, for those that are about to be loaded, or for what needs none."""
+    known_spec(spec)
+    if not spec.config:
+        require_text_files(spec.architecture)
     with torch.random.fork_rng(devices=[]), _quiet():
         if spec.config:
             return open_clip.CLIP(**{**copy.deepcopy(spec.config), "quick_gelu": options["quick_gelu"]})
@@ -89,20 +106,15 @@ def _built(spec: ModelSpec, **options: Any) -> Any:
 
 def _from_tag(spec: ModelSpec, tag: str) -> Any:
     known = open_clip.get_pretrained_cfg(spec.architecture, tag)
-    if not known:
-        tags = open_clip.list_pretrained_tags_by_model(spec.architecture)
-        models = [f"{name}/{found}" for name, found in open_clip.list_pretrained()]
-        near = did_you_mean(tag, tags) if tags else did_you_mean(spec.name, models)
-        raise UserError(f"model '{spec.name}': open_clip has no weights '{tag}' for '{spec.architecture}'; {near}")
     file = _tag_file(spec, known["hf_hub"])
     normalisation = {name: known[name] for name in ("mean", "std") if name in known}
     quick_gelu = bool(known.get("quick_gelu")) or _configured(spec)
-    module = _built(spec, quick_gelu=quick_gelu, force_preprocess_cfg=normalisation)
+    module = built(spec, quick_gelu=quick_gelu, force_preprocess_cfg=normalisation)
     try:
         load_checkpoint(module, str(file), strict=True, weights_only=True)
     except Exception as error:
         wrong = malformed(file) or f"cannot be loaded: {str(error).splitlines()[0]}"
-        raise ClipdefenseError(f"the weights of model '{spec.name}' in '{file}' {wrong}") from error
+        raise ClipdefenseError(f"model '{spec.name}': its file '{file}' {wrong}; delete that one first") from error
     return module
 
 
@@ -129,26 +141,53 @@ def _tag_file(spec: ModelSpec, location: str) -> Path:
 
 def _from_file(spec: ModelSpec, path: Path) -> Any:
     file = read_weights(path)
-    recorded = file.recorded.get("architecture", "")
-    if recorded and recorded.removesuffix(_SUFFIX) != spec.architecture.removesuffix(_SUFFIX):
-        raise UserError(f"checkpoint '{path}' is of a '{recorded}', not of a '{spec.architecture}'; name that instead")
+    _same_architecture(spec, path, file)
     options: dict[str, Any] = {"quick_gelu": _quick_gelu(spec, path, file)}
     if "normalisation" in file.recorded:
         options["force_preprocess_cfg"] = json.loads(file.recorded["normalisation"])
-    module = _built(spec, **options)
+    module = built(spec, **options)
     _put(module, file.weights, spec, path)
     return module
 
 
-def _quick_gelu(spec: ModelSpec, path: Path, file: WeightFile) -> bool:
+def _same_architecture(spec: ModelSpec, path: Path, file: WeightFile) -> None:
+    recorded = file.recorded.get("architecture", "")
+    if recorded and recorded.removesuffix(QUICK_GELU_SUFFIX) != spec.architecture.removesuffix(QUICK_GELU_SUFFIX):
+        raise UserError(f"checkpoint '{path}' is of a '{recorded}', not of a '{spec.architecture}'; name that instead")
+
+
+def load_onto(ancestor: Clip, path: Path) -> Clip:
+    """The weights of a file in a copy of the model that they descend from, with its activation and normalisation.
+
+    Raises:
+        UserError: the file holds no weights of this architecture, or records another activation or normalisation.
+    """
+    file = read_weights(path)
+    _same_architecture(ancestor.spec, path, file)
+    if _told_quick_gelu(file) not in (None, ancestor.quick_gelu):
+        raise UserError(f"checkpoint '{path}' has another activation than '{ancestor.spec.name}'; name its ancestor")
+    if "normalisation" in file.recorded and json.loads(file.recorded["normalisation"]) != ancestor.normalisation:
+        raise UserError(f"checkpoint '{path}' has another normalisation than '{ancestor.spec.name}'; name its ancestor")
+    descendant = ancestor.clone()
+    _put(descendant.module, file.weights, ancestor.spec, path)
+    descendant.module.eval()
+    return descendant
+
+
+def _told_quick_gelu(file: WeightFile) -> bool | None:
+    """What a file tells of its activation: what it records, or keys that only OpenAI's files have; None for nothing."""
     if "quick_gelu" in file.recorded:
         return file.recorded["quick_gelu"] == "true"
-    if any(name in file.weights for name in _OPENAI_ONLY):
-        return True
-    if not _configured(spec) and f"{spec.architecture}{_SUFFIX}" in open_clip.list_models():
+    return True if any(name in file.weights for name in _OPENAI_ONLY) else None
+
+
+def _quick_gelu(spec: ModelSpec, path: Path, file: WeightFile) -> bool:
+    if (told := _told_quick_gelu(file)) is not None:
+        return told
+    if not _configured(spec) and f"{spec.architecture}{QUICK_GELU_SUFFIX}" in open_clip.list_models():
         message = (
             f"checkpoint '{path}' does not say which activation it was trained with, taken is GELU; for weights that "
-            f"descend from OpenAI's write {spec.architecture}{_SUFFIX}@{path}"
+            f"descend from OpenAI's write {spec.architecture}{QUICK_GELU_SUFFIX}@{path}"
         )
         warnings.warn(message, stacklevel=4)
     return _configured(spec)
@@ -183,38 +222,10 @@ def _put(module: nn.Module, weights: dict[str, Tensor], spec: ModelSpec, path: P
     said = [f"{len(names)} {kind} ({_some(names)})" for kind, names in found.items() if names]
     if said:
         raise UserError(f"checkpoint '{path}' does not fit '{spec.architecture}': {'; '.join(said)}")
+    if broken := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
+        raise UserError(f"checkpoint '{path}' holds numbers that are not finite ({_some(broken)}); take another epoch")
     module.load_state_dict(weights, strict=True)
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-
-
-def save_safetensors(model: Clip, path: Path) -> None:
-    """Writes the weights, all or nothing, so that ``open_clip.create_model(ARCHITECTURE, pretrained=path)`` reads them.
-
-    ARCHITECTURE is the one that the file records beside the activation and the normalisation; buffers are kept.
-
-    Raises:
-        UserError: the model has adapters, which plain open_clip cannot represent, or the folder cannot be written.
-        StorageError: the disk is full.
-    """
-    if adapters := tuple(getattr(model, "adapters", ())):
-        kinds = ", ".join(sorted({type(adapter).__name__ for adapter in adapters}))
-        raise UserError(f"model '{model.spec.name}' has adapters ({kinds}), which plain open_clip cannot represent")
-    quick_gelu = any(isinstance(part, QuickGELU) for part in model.module.modules())
-    visual = model.module.visual
-    recorded = {"format": "pt", "architecture": _named(model.spec, quick_gelu), "quick_gelu": str(quick_gelu).lower()}
-    if getattr(visual, "image_mean", None) and getattr(visual, "image_std", None):
-        recorded["normalisation"] = json.dumps({"mean": list(visual.image_mean), "std": list(visual.image_std)})
-    dense = torch.contiguous_format
-    weights = {name: value.cpu().clone(memory_format=dense) for name, value in model.weights().items()}
-    with replacing(path) as temporary:
-        save_file(weights, temporary, metadata=recorded)
-
-
-def _named(spec: ModelSpec, quick_gelu: bool) -> str:
-    """The architecture under the name by which open_clip builds it with this activation."""
-    base = spec.architecture.removesuffix(_SUFFIX)
-    other = f"{base}{_SUFFIX}"
-    return other if quick_gelu and other in open_clip.list_models() else base

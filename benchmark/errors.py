@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+_SHOWN = 24
+
 
 class ClipdefenseError(Exception):
     """A failure with a sentence for the user; the command line prints it and exits with ``exit_code``."""
@@ -57,9 +59,10 @@ def blaming(who: str) -> Iterator[None]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The tail of an "unknown name" sentence: the nearest known name, or all of them."""
+    """The tail of an "unknown name" sentence: the nearest known name, or all of them where they are few."""
     choices = sorted(known)
     near = get_close_matches(name, choices, n=1)
     if near:
         return f"did you mean '{near[0]}'?"
-    return f"known: {', '.join(choices)}" if choices else "none is installed"
+    some = ", ".join(choices[:_SHOWN]) + (f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else "")
+    return f"known: {some}" if choices else "none is installed"

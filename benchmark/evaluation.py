@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.data.loading import Parts, prefetched
 from benchmark.errors import Diverged, UserError
 from benchmark.metrics import Predictions, Rates, rates
 from benchmark.models import Clip
@@ -38,7 +40,7 @@ class Triggered:
 
 def materialised(source: ImageSource, image_size: int) -> ImageSource:
     """The source in memory where it fits into 2 GiB, so that every point meets it without stamping again."""
-    if len(source) * 3 * image_size**2 > _MATERIALISE_BYTES:
+    if isinstance(source, Tensor) or len(source) * 3 * image_size**2 > _MATERIALISE_BYTES:
         return source
     rows = torch.arange(len(source)).split(_BATCH)
     return torch.cat([source[chunk] for chunk in rows])
@@ -77,6 +79,14 @@ class Probe:
     def target_indices(self) -> tuple[int, ...]:
         return tuple(self.pairs.class_names.index(route.target) for route in routes_of(self.attack))
 
+    @property
+    def kept(self) -> tuple[ImageSource | None, ...]:
+        """The triggered images of every route; None where the trigger is stamped as the clean images are read."""
+        return tuple(
+            None if isinstance(source, Triggered) and source.base is self.pairs.images else source
+            for source in self.triggered
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
@@ -88,22 +98,66 @@ class Measurement:
 
 
 @torch.inference_mode()
+def _classes(model: Clip, classifier: Tensor, images: Tensor, precision: str) -> Tensor:
+    """Zero-shot classes (B,) of 8-bit images, on the model's device; -1 where an embedding is not finite."""
+    with autocast(model.device, precision):
+        logits = model.encode_images(to_float(images, model.device)) @ classifier.T
+    return torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), -1)
+
+
+def _gathered(found: list[Tensor]) -> Tensor:
+    predictions = torch.cat(found).cpu()
+    if (predictions < 0).any():
+        raise Diverged("the model returns embeddings that are not finite; the defense destroyed it")
+    return predictions
+
+
+def _read(sources: Sequence[ImageSource | None], rows: Tensor) -> Parts:
+    """Consecutive rows of all sources; of one in memory a view, of any other a copy."""
+    span = slice(int(rows[0]), int(rows[-1]) + 1)
+
+    def part(source: ImageSource | None) -> Tensor | None:
+        if source is None:
+            return None
+        return source[span] if isinstance(source, Tensor) else source[rows]
+
+    return tuple(part(source) for source in sources)
+
+
+def _batches(device: torch.device, *sources: ImageSource | None) -> Iterator[Parts]:
+    """The same rows of all sources, batch by batch, in order."""
+    assert sources[0] is not None
+    return prefetched((partial(_read, sources, rows) for rows in torch.arange(len(sources[0])).split(_BATCH)), device)
+
+
 def predict(model: Clip, classifier: Tensor, images: ImageSource, precision: str = "float32") -> Tensor:
-    """Zero-shot classes (n,) of all images, on the CPU.
+    """Zero-shot classes (n,) of all images, on the CPU; triggers are stamped on the model's device.
 
     Raises:
         Diverged: an embedding is not finite.
     """
     model.module.eval()
-    found = []
-    for rows in torch.arange(len(images)).split(_BATCH):
-        with autocast(model.device, precision):
-            logits = model.encode_images(to_float(images[rows], model.device)) @ classifier.T
-        found.append(torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), -1))
-    predictions = torch.cat(found).cpu()
-    if (predictions < 0).any():
-        raise Diverged("the model returns embeddings that are not finite; the defense destroyed it")
-    return predictions
+    marked, found = images if isinstance(images, Triggered) else None, []
+    for batch, ids in _batches(model.device, marked.base if marked else images, marked.ids if marked else None):
+        assert batch is not None
+        if marked is not None and ids is not None:
+            batch = stamp(marked.attack, batch, ids, model.device)
+        found.append(_classes(model, classifier, batch, precision))
+    return _gathered(found)
+
+
+def _predict_probe(model: Clip, probe: Probe, classifier: Tensor, prompted: Tensor, precision: str) -> list[Tensor]:
+    """Classes (n,) of the clean images, then of the triggered ones of every route, from one pass over the data."""
+    model.module.eval()
+    routes = routes_of(probe.attack)
+    found: list[list[Tensor]] = [[] for _ in range(1 + len(routes))]
+    for clean, ids, *kept in _batches(model.device, probe.pairs.images, probe.pairs.ids, *probe.kept):
+        assert clean is not None and ids is not None
+        found[0].append(_classes(model, classifier, clean, precision))
+        for number, (route, images) in enumerate(zip(routes, kept, strict=True), start=1):
+            shown = images if images is not None else stamp(route, clean, ids, model.device)
+            found[number].append(_classes(model, prompted, shown, precision))
+    return [_gathered(part) for part in found]
 
 
 def measure(model: Clip, probe: Probe, precision: str = "float32") -> Measurement:
@@ -118,10 +172,9 @@ def measure(model: Clip, probe: Probe, precision: str = "float32") -> Measuremen
         prompted = model.classifier(names, probe.templates, probe.attack.prompt)
     assert probe.pairs.labels is not None
     labels = probe.pairs.labels.numpy()
-    clean = predict(model, classifier, probe.pairs.images, precision).numpy()
+    clean, *marked = (part.numpy() for part in _predict_probe(model, probe, classifier, prompted, precision))
     found = []
-    for target, images in zip(probe.target_indices, probe.triggered, strict=True):
-        triggered = predict(model, prompted, images, precision).numpy()
+    for target, triggered in zip(probe.target_indices, marked, strict=True):
         predictions = Predictions(labels=labels, clean=clean, triggered=triggered, target=target, classes=len(names))
         found.append((predictions, rates(predictions)))
     success = tuple(metrics["attack_success_rate"] for _, metrics in found)

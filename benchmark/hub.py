@@ -26,7 +26,7 @@ PATIENCE = 10.0
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 _REMEDIES: dict[Kind, str] = {
     "model": "connect to it, or name a local checkpoint as ARCHITECTURE@PATH",
-    "dataset": "connect to it, or set 'path' to a local copy",
+    "dataset": "connect to it, or set 'path' to a local copy (--data DATASET=PATH)",
 }
 
 
@@ -82,14 +82,18 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _asking(kind: Kind, repository: str, sought: str) -> Iterator[None]:
-    """Turns whatever goes wrong with the network or the hub into one sentence."""
+def _asking(kind: Kind, repository: str, sought: str, address: str) -> Iterator[None]:
+    """Turns whatever goes wrong with the network or the hub into one sentence.
+
+    The hub's own client retries for minutes where a server is silent, the hub itself or the one that it refers to for
+    its files. So the very address is asked first.
+    """
     from huggingface_hub import constants, errors
 
     place = f"'{repository}' on {endpoint()}"
     if _offline():
         raise UserError(f"{sought} is not in the local cache, and HF_HUB_OFFLINE forbids asking for {place}")
-    if not answers(endpoint()):
+    if not answers(address):
         raise UserError(f"{sought} is not in the local cache, and {place} cannot be reached; {_REMEDIES[kind]}")
     try:
         with _quiet():
@@ -138,13 +142,14 @@ def fetch(
         ClipdefenseError: the hub or the connection failed.
         huggingface_hub.errors.EntryNotFoundError: the repository has no such file.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, hf_hub_url
 
     found = {name: cached(kind, repository, name, revision) for name in names}
     missing = [name for name, path in found.items() if path is None]
     if missing:
+        address = hf_hub_url(repository, missing[0], repo_type=kind, revision=revision, endpoint=endpoint())
         with (
-            _asking(kind, repository, sought),
+            _asking(kind, repository, sought, address),
             (progress or Silent()).task(f"downloading {repository}", len(missing)) as advance,
         ):
             for name in missing:
@@ -178,7 +183,7 @@ def listing(repository: str, revision: str, folder: Path, sought: str) -> Listin
         pass
     from huggingface_hub import HfApi
 
-    with _asking("dataset", repository, sought):
+    with _asking("dataset", repository, sought, f"{endpoint()}/api/datasets/{repository}"):
         info = HfApi(endpoint=endpoint()).dataset_info(repository, revision=revision, timeout=PATIENCE)
     names = tuple(sorted(sibling.rfilename for sibling in info.siblings or ()))
     found = Listing(repository, str(info.sha), names)

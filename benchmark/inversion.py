@@ -140,6 +140,24 @@ def search_patch(model: Clip, images: Tensor, score: Score, how: PatchSearch, se
     return best[1], best[2]
 
 
+def mean_similarity(embeddings: Tensor) -> Tensor:
+    """Mean cosine of all pairs of different rows of unit-norm embeddings (B, D)."""
+    count = len(embeddings)
+    return (embeddings.sum(dim=0).square().sum() - embeddings.square().sum()) / max(1, count * (count - 1))
+
+
+def levelling_patch(encoder: Clip, images: Tensor, how: PatchSearch, seed: int) -> tuple[Tensor, Tensor]:
+    """DECREE's patch (arXiv 2303.15180): the smallest that gives all images the same embedding.
+
+    Args:
+        encoder: a frozen model.
+        images: 8-bit (N, 3, S, S).
+        how: rates and stops; its success is a mean cosine within batches.
+        seed: of the search.
+    """
+    return search_patch(encoder, images, lambda pixels: mean_similarity(encoder.encode_images(pixels)), how, seed)
+
+
 def shadow_images(images: ImageSource, count: int, seed: int) -> Tensor:
     """At most ``count`` images, 8-bit (N, 3, S, S), drawn from a seed."""
     rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]

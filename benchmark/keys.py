@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.architectures import ModelSpec
 from benchmark.data.base import Dataset
 from benchmark.fingerprint import code_digest, digest, file_digest
-from benchmark.jobs import TRIGGER_NEEDS, Job
+from benchmark.jobs import TRIGGER_NEEDS, Job, seeds_of
 from benchmark.matrix import Matrix
 from benchmark.metrics import METRIC_VERSION
 from benchmark.registry import resolved
@@ -43,9 +43,39 @@ def pretrained_key(spec: ModelSpec, matrix: Matrix, datasets: Mapping[str, Datas
     return digest({**identity, "seed": seed, "code": code_digest(["benchmark.stages.pretrained"])})
 
 
-def _finetuned_key(job: Job, keys: Mapping[str, str], *, poisoned: bool, seed: int) -> str:
+def _protocol(job: Job) -> dict[str, Any]:
+    """What the matrix changes about how everybody trains; empty for the contrastive protocol on labelled sets."""
+    kind = job.matrix.protocol.kind
+    found: dict[str, Any] = {} if kind == "contrastive" else {"kind": kind}
+    return found if job.captions is None else {**found, "captions": plugin_identity(job.captions)}
+
+
+def _on_ladder(job: Job) -> dict[str, Any]:
+    """What decides at which learning rate of a ladder a victim is trained; empty without a ladder."""
+    protocol = job.matrix.protocol
+    if not protocol.ladder:
+        return {}
+    if job.cell.victim == "benign":
+        return {"rate_of": poisoned_twin(job).keys["victim"]}
+    return {
+        "ladder": protocol.ladder,
+        "validation": job.matrix.sizes.validation,
+        "judge": code_digest(["benchmark.stages.ladder"]),
+    }
+
+
+def poisoned_twin(job: Job) -> Job:
+    """The job of the poisoned victim of the same attack and seed, from whose ladder a benign one takes its rate."""
+    cell = job.cell.model_copy(update={"victim": "poisoned"})
+    poisons = job.matrix.poison_count(cell.attack)
+    return with_keys(dataclasses.replace(job, cell=cell, poisons=poisons, seeds=seeds_of(cell), keys={}))
+
+
+def _finetuned_key(job: Job, keys: Mapping[str, str], *, poisoned: bool, seed: int, sibling: bool = False) -> str:
     return digest(
         {
+            **_protocol(job),
+            **({} if sibling else _on_ladder(job)),
             "pretrained": keys["pretrained"],
             "attack": [plugin_identity(job.attack), keys.get("fitted", "")] if poisoned else "",
             "dataset": plugin_identity(job.dataset),
@@ -59,12 +89,19 @@ def _finetuned_key(job: Job, keys: Mapping[str, str], *, poisoned: bool, seed: i
     )
 
 
+def _imported_key(job: Job, keys: Mapping[str, str]) -> str:
+    assert job.imported is not None
+    code = code_digest(["benchmark.checkpoints"])
+    return digest({"pretrained": keys["pretrained"], "imported": job.imported.sha256, "code": code})
+
+
 def _fitted_key(job: Job, pretrained: str) -> str:
     return digest(
         {
             "pretrained": pretrained,
             "attack": plugin_identity(job.attack),
             "dataset": plugin_identity(job.dataset),
+            **_protocol(job),
             "pairs": job.matrix.sizes.victim_pairs,
             "seed": job.seeds["fitted"],
             "code": code_digest(["benchmark.stages.contexts"]),
@@ -78,6 +115,7 @@ def _inversion_key(job: Job, victim: str) -> str:
             "victim": victim,
             "inverter": plugin_identity(job.inverter),
             "dataset": plugin_identity(job.dataset),
+            **_protocol(job),
             "pairs": job.matrix.sizes.clean_pairs,
             "seed": job.seeds["inversion"],
             "code": code_digest(["benchmark.stages.contexts"]),
@@ -96,6 +134,7 @@ def _defended_key(job: Job, keys: Mapping[str, str]) -> str:
             "attack": [plugin_identity(job.attack), keys.get("fitted", "")] if sees_trigger else "",
             "defense": plugin_identity(job.defense),
             "dataset": plugin_identity(job.dataset),
+            **_protocol(job),
             "sizes": [sizes.clean_pairs, sizes.triggered_pairs],
             "needs": sorted(job.needs),
             "skip": job.skip,
@@ -109,18 +148,30 @@ def _defended_key(job: Job, keys: Mapping[str, str]) -> str:
 
 def _measured_key(job: Job, keys: Mapping[str, str]) -> str:
     sizes = job.matrix.sizes
+    retrieval = {name: plugin_identity(other) for name, other in job.retrieval.items()}
     return digest(
         {
+            **({"retrieval": [retrieval, sizes.retrieval]} if retrieval else {}),
             "defended": keys["defended"],
             "attack": [plugin_identity(job.attack), keys.get("fitted", "")],
             "cell": job.cell.model_dump(),
             "general": {name: plugin_identity(other) for name, other in job.general.items()},
             "sizes": [sizes.validation, sizes.test, sizes.general],
             "budget": job.matrix.budget,
+            **({"expected": job.imported.expected.model_dump()} if job.imported is not None else {}),
             "versions": [SCHEMA_VERSION, METRIC_VERSION],
             "code": code_digest(["benchmark.stages.curve"]),
+            **_rebound_identity(job),
         }
     )
+
+
+def _rebound_identity(job: Job) -> dict[str, Any]:
+    """Nothing where it is off, so that matrices without it keep their keys."""
+    if not job.matrix.rebound:
+        return {}
+    recipe = dataclasses.asdict(job.model.defend)
+    return {"rebound": [job.matrix.rebound, recipe, code_digest(["benchmark.stages.rebound"])]}
 
 
 def with_keys(job: Job) -> Job:
@@ -129,11 +180,13 @@ def with_keys(job: Job) -> Job:
     if isinstance(job.attack, Fitted):
         keys["fitted"] = _fitted_key(job, keys["pretrained"])
     keys["victim"] = keys["pretrained"]
-    if job.cell.victim != "clean":
+    if job.imported is not None:
+        keys["victim"] = _imported_key(job, keys)
+    elif job.cell.victim != "clean":
         poisoned = job.cell.victim == "poisoned"
         keys["victim"] = _finetuned_key(job, keys, poisoned=poisoned, seed=job.seeds["victim"])
     if "sibling_models" in job.needs:
-        keys["sibling"] = _finetuned_key(job, keys, poisoned=False, seed=job.seeds["sibling"])
+        keys["sibling"] = _finetuned_key(job, keys, poisoned=False, seed=job.seeds["sibling"], sibling=True)
     if job.inverter is not None:
         keys["inversion"] = _inversion_key(job, keys["victim"])
     keys["defended"] = _defended_key(job, keys)

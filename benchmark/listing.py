@@ -6,16 +6,18 @@ import inspect
 
 from rich.table import Table
 
+from benchmark.architectures import tiny_names
 from benchmark.console import table
+from benchmark.detectors import SCORED, scored_by
 from benchmark.errors import UserError, did_you_mean
 from benchmark.registry import GROUPS, Kind, Registry, parameter_types
-from benchmark.widths import embedded_names
 
 _SINGULAR: dict[str, Kind] = {
     "attacks": "attack",
     "defenses": "defense",
     "datasets": "dataset",
     "inverters": "inverter",
+    "detectors": "detector",
 }
 _ANY_OPEN_CLIP = ("ARCHITECTURE/TAG", "any open_clip model, such as ViT-B-32/openai")
 _LOCAL = ("ARCHITECTURE@PATH", "a local checkpoint of an open_clip architecture")
@@ -24,7 +26,7 @@ _LOCAL = ("ARCHITECTURE@PATH", "a local checkpoint of an open_clip architecture"
 def listing(what: str, registry: Registry) -> Table:
     """Names and origins of everything of one sort."""
     if what == "models":
-        rows = [(name, "embedded, needs no download") for name in embedded_names()]
+        rows = [(name, "embedded, needs no download") for name in tiny_names()]
         return table(("model", "origin"), [*rows, _ANY_OPEN_CLIP, _LOCAL])
     if what == "matrices":
         from benchmark.matrix import built_in_matrices, load_matrix
@@ -58,6 +60,8 @@ def description(name: str, registry: Registry) -> str:
     parts = [f"{name} ({kind}, from {registry.entries(kind)[name].origin})"]
     module = inspect.getmodule(plugin)
     parts += [inspect.cleandoc(text) for text in (getattr(module, "__doc__", None), plugin.__doc__) if text]
+    if kind == "detector":
+        parts.append(f"Scores: {SCORED[scored_by(plugin)]}")
     if hasattr(plugin, "needs"):
         needs = sorted(registry.build(kind, name).needs)
         parts.append(f"Needs: {', '.join(needs) if needs else 'nothing'}")

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import open_clip
 import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.modified_resnet import ModifiedResNet
+from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmark import text_towers
 from benchmark.architectures import ModelSpec
+from benchmark.fingerprint import digest
+from benchmark.recent_tensors import RecentTensors
+from benchmark.tokenizers import tokenizer
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100, the value that OpenAI's training clamps to
 ENCODE_BATCH = 256
-
-
-@lru_cache(maxsize=8)
-def _tokenizer(architecture: str, context_length: int) -> Callable[[list[str]], Tensor]:
-    if architecture.startswith("tiny-"):
-        tokenizer: Any = open_clip.SimpleTokenizer(context_length=context_length)
-    else:
-        tokenizer = open_clip.get_tokenizer(architecture, context_length=context_length)
-    return lambda texts: tokenizer(texts)
+_TOKENS = RecentTensors(256 * 1024**2)
+_CLASSIFIERS = RecentTensors(64 * 1024**2)
 
 
 class Clip:
@@ -70,6 +67,25 @@ class Clip:
         scale: Tensor = self.module.logit_scale.exp()
         return scale
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Kinds of modules that were added to the architecture, by their ``adapter``; empty for a plain model."""
+        kinds = (getattr(part, "adapter", None) for part in self.module.modules())
+        return tuple(sorted({kind for kind in kinds if isinstance(kind, str)}))
+
+    @property
+    def quick_gelu(self) -> bool:
+        """Whether its activation is OpenAI's."""
+        return any(isinstance(part, QuickGELU) for part in self.module.modules())
+
+    @property
+    def normalisation(self) -> dict[str, list[float]] | None:
+        """Mean and deviation per channel as the model itself says; None where OpenAI's are taken by default."""
+        visual = self.module.visual
+        if getattr(visual, "image_mean", None) and getattr(visual, "image_std", None):
+            return {"mean": list(visual.image_mean), "std": list(visual.image_std)}
+        return None
+
     def to(self, device: torch.device) -> Clip:
         """Moves the model in place."""
         self.module.to(device)
@@ -96,12 +112,15 @@ class Clip:
         return twin
 
     def tokenize(self, texts: Iterable[str]) -> Tensor:
-        """Texts -> tokens (B, L) int64 on the CPU; longer texts are cut."""
-        tokenizer = _tokenizer(self.spec.architecture, int(self.module.context_length))
-        listed = list(texts)
-        unique = {text: row for row, text in enumerate(dict.fromkeys(listed))}
-        tokens = tokenizer(list(unique))
-        return tokens[torch.tensor([unique[text] for text in listed], dtype=torch.long)]
+        """Texts -> tokens (B, L) int64 on the CPU; longer texts are cut. Texts seen lately are not read again."""
+        architecture, length, listed = self.spec.architecture, int(self.module.context_length), list(texts)
+
+        def tokens() -> Tensor:
+            unique = {text: row for row, text in enumerate(dict.fromkeys(listed))}
+            found = tokenizer(architecture, length)(list(unique))
+            return found[torch.tensor([unique[text] for text in listed], dtype=torch.long)].int()
+
+        return _TOKENS.get(digest([architecture, length, listed]), tokens).long()
 
     def image_features(self, pixels: Tensor) -> Tensor:
         """Pixels in [0, 1] -> image embeddings (B, D) before normalisation."""
@@ -121,9 +140,11 @@ class Clip:
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> text embeddings (B, D) of unit norm, without gradients, in batches."""
-        tokens = self.tokenize(texts).to(self.device)
+        return self._encode_all(self.tokenize(texts))
+
+    def _encode_all(self, tokens: Tensor) -> Tensor:
         self.module.eval()
-        return torch.cat([self.encode_tokens(chunk) for chunk in tokens.split(ENCODE_BATCH)])
+        return torch.cat([self.encode_tokens(chunk.to(self.device)) for chunk in tokens.split(ENCODE_BATCH)])
 
     def classifier(
         self,
@@ -133,15 +154,30 @@ class Clip:
     ) -> Tensor:
         """Zero-shot weights (C, D): the normalised mean over templates of each class's text embeddings.
 
+        All texts go through the text tower together. A classifier that was built lately from the same texts by a tower
+        with the same weights is handed out again, whichever model it belonged to.
+
         Args:
             class_names: the C classes.
             templates: texts with one ``{}`` for the class name.
             prompt: rewrites every text, for attacks with a trigger in the text.
         """
         texts = [template.format(name) for name in class_names for template in templates]
-        embeddings = self.encode_texts(prompt(texts) if prompt else texts)
-        means = embeddings.view(len(class_names), len(templates), -1).mean(dim=1)
-        return functional.normalize(means, dim=-1)
+        tokens = self.tokenize(prompt(texts) if prompt else texts)
+        self.module.eval()
+
+        def build() -> Tensor:
+            # a classifier that outlives this call must be usable where gradients are taken
+            with torch.inference_mode(False), torch.no_grad():
+                means = self._encode_all(tokens).view(len(class_names), len(templates), -1).mean(dim=1)
+                return functional.normalize(means, dim=-1)
+
+        if text_towers.hooked(self.module):
+            return build()
+        kind = self.device.type
+        precision = (torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind))
+        name = text_towers.identity(self.module, tokens, len(class_names), str(precision))
+        return _CLASSIFIERS.get(name, build).clone()
 
     def trainable(self, part: str = "both") -> list[tuple[str, nn.Parameter]]:
         """Named parameters of one tower ("vision", "text") or of the whole model ("both", logit scale included)."""

@@ -79,11 +79,9 @@ def self_supervised(
 def triggered(attack: Attack, images: Tensor, ids: Tensor) -> Tensor:
     """Float images (B, 3, H, W) with the trigger, quantised to 8 bit; several routes take turns."""
     routes, result = routes_of(attack), images.clone()
-    turns = torch.arange(len(images), device=images.device) % len(routes)
-    for number, route in enumerate(routes):
-        mine = turns == number
-        if mine.any():
-            result[mine] = to_float(stamp(route, to_bytes(images[mine]), ids[mine]))
+    for number, route in enumerate(routes[: len(images)]):
+        mine = slice(number, None, len(routes))
+        result[mine] = to_float(stamp(route, to_bytes(images[mine]), ids[mine]))
     return result
 
 

@@ -26,18 +26,29 @@ def all_images(source: ImageSource) -> Tensor:
     return source if isinstance(source, Tensor) else source[torch.arange(len(source))]
 
 
-def shifted(images: Tensor, reach: int, generator: torch.Generator) -> Tensor:
-    """Each image translated by up to ``reach`` pixels in both directions, edges repeated."""
+def shift_offsets(count: int, reach: int, generator: torch.Generator) -> Tensor:
+    """Where each of ``count`` images is shifted to: (2, count) int64 in [0, 2 reach]."""
+    return torch.randint(0, 2 * reach + 1, (2, count), generator=generator)
+
+
+def shifted(images: Tensor, reach: int, offsets: Tensor) -> Tensor:
+    """Each image translated by up to ``reach`` pixels in both directions, edges repeated.
+
+    ``offsets`` (2, B) are those of ``shift_offsets``, on the device of the images.
+    """
     count, _, height, width = images.shape
     padded = torch.nn.functional.pad(images, (reach,) * 4, mode="replicate")
-    offsets = torch.randint(0, 2 * reach + 1, (2, count), generator=generator).to(images.device)
     rows = offsets[0][:, None] + torch.arange(height, device=images.device)
     columns = offsets[1][:, None] + torch.arange(width, device=images.device)
     picked = torch.arange(count, device=images.device)
     return padded.permute(0, 2, 3, 1)[picked[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image flipped left to right with probability one half."""
-    flip = torch.rand(len(images), generator=generator).to(images.device) < 0.5
-    return torch.where(flip[:, None, None, None], images.flip(-1), images)
+def coin_flips(count: int, generator: torch.Generator) -> Tensor:
+    """(count,) booleans, each true with probability one half."""
+    return torch.rand(count, generator=generator) < 0.5
+
+
+def mirrored(images: Tensor, flips: Tensor) -> Tensor:
+    """The images flipped left to right where ``flips`` (B,), on their device, is true."""
+    return torch.where(flips[:, None, None, None], images.flip(-1), images)

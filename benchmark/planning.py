@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmark import analysing, detecting
-from benchmark.architectures import ModelSpec
+from benchmark.architectures import ModelSpec, model_spec
+from benchmark.checkpoints import known_spec
+from benchmark.data.asking import known_classes
 from benchmark.data.base import Dataset
-from benchmark.errors import UserError, did_you_mean
-from benchmark.jobs import TRIGGER_NEEDS, Job, seeds_of
+from benchmark.data.checked import check_templates
+from benchmark.errors import UserError, blaming, did_you_mean
+from benchmark.fingerprint import file_digest
+from benchmark.grants import checked_needs, reason_to_skip
+from benchmark.jobs import TRIGGER_NEEDS, ImportedVictim, Job, given, seeds_of
 from benchmark.keys import with_keys
 from benchmark.matrix import Matrix
-from benchmark.models import vision_kind
 from benchmark.registry import Registry, parameter_types
 from benchmark.results import CellId, VictimKind
 from benchmark.runs import Plan
-from benchmark.sections import Use
+from benchmark.sections import Imported, Use
 from benchmark.studies import Study
 from benchmark.training import overridden
-from benchmark.types import NEEDS, Attack, Defense, Inverter
-from benchmark.widths import model_spec
+from benchmark.types import Attack, Defense, Inverter, Objective
 
 
 def make_jobs(
@@ -37,11 +41,44 @@ def make_jobs(
     Raises:
         UserError: a plugin or parameter does not exist, or does not fit.
     """
-    named = {use.name for use in (*matrix.datasets, *matrix.general)} | set(matrix.pretraining.pairs)
+    _check_labels(matrix, registry)
+    named = matrix.all_datasets.keys() | matrix.pretraining.pairs.keys()
     for label in data_options or {}:
         if label not in named:
             raise UserError(f"matrix '{matrix.name}' has no dataset '{label}'; {did_you_mean(label, named)}")
     return list(_Planner(matrix, registry, data_options or {}).jobs())
+
+
+def _check_labels(matrix: Matrix, registry: Registry) -> None:
+    """A key of a table must be a label of the matrix, or a plugin's name, which may come from a matrix it extends."""
+    data = set(matrix.all_datasets) | set(matrix.pretraining.pairs)
+    known = {
+        "poisons": {"default", *(use.name for use in matrix.attacks), *registry.entries("attack")},
+        "targets": data | set(registry.entries("dataset")),
+        "pretraining.repeats": data | set(registry.entries("dataset")),
+    }
+    tables: dict[str, Mapping[str, object]] = {
+        "poisons": matrix.poisons,
+        "targets": matrix.targets,
+        "pretraining.repeats": matrix.pretraining.repeats,
+    }
+    for table, names in known.items():
+        for label in tables[table]:
+            if label not in names:
+                raise UserError(
+                    f"matrix '{matrix.name}': {table}.{label} names nothing here; {did_you_mean(label, names)}"
+                )
+
+
+def built_defense(registry: Registry, use: Use) -> Defense:
+    """A defense with its parameters.
+
+    Raises:
+        UserError: there is no such defense, or a parameter or a need of it is wrong.
+    """
+    built: Defense = registry.build("defense", use.plugin, use.parameters)
+    checked_needs(f"defense '{use.name}'", built)
+    return built
 
 
 class _Planner:
@@ -49,46 +86,67 @@ class _Planner:
 
     def __init__(self, matrix: Matrix, registry: Registry, data_options: Mapping[str, Mapping[str, Any]]) -> None:
         self.matrix, self.registry, self.data_options = matrix, registry, data_options
-        self.defenses = {use.name: self._defense(use) for use in matrix.all_defenses}
+        self.defenses = {use.name: built_defense(registry, use) for use in matrix.all_defenses}
         self.untouched = {use.name: self.defenses[use.name] for use in matrix.all_defenses if use.plugin == "none"}
         self.general = {use.name: self._dataset(use) for use in matrix.general}
         self.datasets = {use.name: self._dataset(use) for use in matrix.datasets}
-        uses = {use.name: use for use in (*matrix.datasets, *matrix.general)}
-        self.pretraining = {name: self._dataset(uses.get(name, Use(plugin=name))) for name in matrix.pretraining.pairs}
+        self.retrieval = {use.name: self._captioned(use) for use in matrix.retrieval}
+        self.captions = None if matrix.captions is None else self._captioned(matrix.captions)
+        self.pretraining = {name: self._pretraining(name) for name in matrix.pretraining.pairs}
         inverters = [source for source in matrix.sources if source != "given"]
+        self.imported = {matrix.place_of(victim): self._imported(victim) for victim in matrix.imported}
         self.inverters: dict[str, Inverter] = {name: registry.build("inverter", name) for name in inverters}
 
     def _spec(self, model: str) -> ModelSpec:
-        spec, changes = model_spec(model), self.matrix.pretraining.model_dump(include={"epochs", "shift", "flip"})
+        spec = known_spec(model_spec(model))
+        changes = self.matrix.pretraining.model_dump(include={"epochs", "shift", "flip"})
         return spec if spec.pretrain is None else replace(spec, pretrain=overridden(spec.pretrain, **changes))
 
     def _dataset(self, use: Use) -> Dataset:
         options = {**use.parameters, **self.data_options.get(use.name, {})}
         built: Dataset = self.registry.build("dataset", use.plugin, options)
+        with blaming(f"dataset '{use.name}'"):
+            check_templates(use.name, built.templates)
         return built
+
+    def _captioned(self, use: Use) -> Dataset:
+        """A set of captioned pairs. Where it is given a path, its pairs are read from there, whatever its kind was."""
+        moved = "path" in self.data_options.get(use.name, {})
+        if moved and "path" not in parameter_types(self.registry.load("dataset", use.plugin)):
+            use = Use(plugin="captioned", label=use.name)
+        return self._dataset(use)
+
+    def _pretraining(self, name: str) -> Dataset:
+        if self.matrix.captions is not None and name == self.matrix.captions.name:
+            return self._captioned(self.matrix.captions)
+        return self._dataset(self.matrix.all_datasets.get(name, Use(plugin=name)))
+
+    def _imported(self, victim: Imported) -> ImportedVictim:
+        path = Path(victim.checkpoint)
+        if not path.is_file():
+            raise UserError(f"matrix '{self.matrix.name}': there is no checkpoint file '{path}' to import")
+        return ImportedVictim(path=path, sha256=file_digest(path), expected=victim.expected)
 
     def _attack(self, use: Use, dataset: str) -> Attack:
         parameters = dict(use.parameters)
         if dataset in self.matrix.targets and "target" in parameter_types(self.registry.load("attack", use.plugin)):
             parameters.setdefault("target", self.matrix.targets[dataset])
         built: Attack = self.registry.build("attack", use.plugin, parameters)
-        if not isinstance(built, Attack):
+        with blaming(f"attack '{use.name}'"):
+            known, target = isinstance(built, Attack), getattr(built, "target", None)
+        if not known:
             raise UserError(f"attack '{use.name}' has no 'target'; give it the class that its trigger must elicit")
-        classes = self.datasets[dataset].class_names
-        if classes and built.target not in classes:
+        if self.matrix.protocol.kind == "classification" and isinstance(built, Objective):
             raise UserError(
-                f"dataset '{dataset}' has no class '{built.target}', the target of attack '{use.name}'; set "
+                f"attack '{use.name}' trains its victim with a loss of its own on both towers, which is not the "
+                "classification protocol; leave it out, or set protocol.kind = 'contrastive'"
+            )
+        classes = known_classes(self.datasets[dataset])
+        if classes and target not in classes:
+            raise UserError(
+                f"dataset '{dataset}' has no class '{target}', the target of attack '{use.name}'; set "
                 f"targets.{dataset} to one of: {', '.join(classes[:12])}"
             )
-        return built
-
-    def _defense(self, use: Use) -> Defense:
-        built: Defense = self.registry.build("defense", use.plugin, use.parameters)
-        if not isinstance(built.needs, frozenset | set):
-            raise UserError(f"defense '{use.name}': needs is {built.needs!r}; make it a frozenset of resource names")
-        unknown = sorted(frozenset[str](built.needs) - NEEDS)
-        if unknown:
-            raise UserError(f"defense '{use.name}' needs '{unknown[0]}'; {did_you_mean(unknown[0], NEEDS)}")
         return built
 
     def jobs(self) -> Iterator[Job]:
@@ -116,31 +174,37 @@ class _Planner:
                         seed=seed,
                         victim=kind,
                     )
-                    yield self._job(cell, spec, attack, defense)
+                    if self.matrix.admits(cell.model_dump()):
+                        yield self._job(cell, spec, attack, defense)
 
     def _sources(self, defense: Defense) -> tuple[str, ...]:
         return self.matrix.sources if frozenset[str](defense.needs) & TRIGGER_NEEDS else ("none",)
 
     def _job(self, cell: CellId, spec: ModelSpec, attack: Attack, defense: Defense) -> Job:
         inverter = self.inverters.get(cell.source)
-        needs = frozenset[str](defense.needs)
+        needs = given(defense.needs, self.matrix)
         if inverter is not None:
-            needs = (needs - TRIGGER_NEEDS) | frozenset[str](inverter.needs)
+            needs = (needs - TRIGGER_NEEDS) | given(inverter.needs, self.matrix)
+        place = (cell.model, cell.dataset, cell.attack, cell.seed)
+        imported = self.imported.get(place) if cell.victim == "poisoned" else None
         job = Job(
             cell=cell,
             matrix=self.matrix,
             model=spec,
             dataset=self.datasets[cell.dataset],
             general=self.general,
+            captions=self.captions,
+            retrieval=self.retrieval,
             pretraining=self.pretraining if spec.pretrain is not None else {},
             attack=attack,
             defense=defense,
             inverter=inverter,
             poisons=self._poisons(cell),
-            recipe=overridden(spec.finetune, **self.matrix.protocol.model_dump()),
+            recipe=overridden(spec.finetune, **self.matrix.protocol.changes),
             seeds=seeds_of(cell),
             needs=needs,
-            skip=self._skip(spec, defense, needs),
+            imported=imported,
+            skip=reason_to_skip(self.matrix, spec, defense, needs, imported=imported is not None),
         )
         return with_keys(job)
 
@@ -149,15 +213,6 @@ class _Planner:
         if count > pairs:
             raise UserError(f"attack '{cell.attack}': {count} poisons do not fit into {pairs} training pairs")
         return count if cell.victim == "poisoned" else 0
-
-    def _skip(self, spec: ModelSpec, defense: Defense, needs: frozenset[str]) -> str:
-        missing = sorted(needs - set(self.matrix.grants))
-        if missing:
-            return f"needs '{missing[0]}', which the matrix does not grant"
-        kinds = getattr(defense, "architectures", None)
-        if kinds is not None and vision_kind(spec) not in kinds:
-            return f"works on {' and '.join(sorted(kinds))} models only, and {spec.name} is {vision_kind(spec)}"
-        return ""
 
 
 def make_studies(matrix: Matrix, registry: Registry, jobs: Sequence[Job]) -> list[Study]:
@@ -171,6 +226,7 @@ def plan_of(matrix: Matrix, jobs: Iterable[Job], studies: Iterable[Study] = ()) 
         matrix=matrix.name,
         summary=matrix.summary,
         budget=matrix.budget,
+        held_out=matrix.held_out,
         cells=tuple(job.planned for job in jobs),
         studies=tuple(study.planned for study in studies),
     )

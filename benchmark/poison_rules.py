@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import UserError
-from benchmark.poisoning import Overlay, stamp
+from benchmark.poisoning import Overlay, stamp, with_labels_of
 from benchmark.types import Attack, Pairs
 
 
@@ -31,10 +31,14 @@ def drawn(rows: Tensor, count: int, seed: int) -> Tensor:
 
 
 def with_trigger(attack: Attack, pairs: Pairs, rows: Tensor, captions: Sequence[str] | None = None) -> Pairs:
-    """All pairs, those at ``rows`` with the trigger and, where given, with one of ``captions`` each; without labels."""
+    """All pairs, those at ``rows`` with the trigger.
+
+    Where ``captions`` are given, each of these pairs gets one and the target's label; otherwise both stay as they are.
+    """
     picked = pairs.take(rows)
     marked = stamp(attack, picked.images[torch.arange(len(rows))], picked.ids)
     texts = list(pairs.captions)
     for row, caption in zip(rows.tolist(), picked.captions if captions is None else captions, strict=True):
         texts[row] = caption
-    return replace(pairs, images=Overlay.of(pairs.images, rows, marked), captions=tuple(texts), labels=None)
+    labels = pairs.labels if captions is None else with_labels_of(pairs, rows, [attack.target] * len(rows))
+    return replace(pairs, images=Overlay.of(pairs.images, rows, marked), captions=tuple(texts), labels=labels)

@@ -34,10 +34,11 @@ class Overlay:
         return len(self.base)
 
     def __getitem__(self, rows: Tensor, /) -> Tensor:
-        images = self.base[rows].clone()
-        position = self.position[rows]
+        images, position = self.base[rows], self.position[rows]
         swapped = position >= 0
-        images[swapped] = self.replaced[position[swapped]]
+        if swapped.any():
+            images = images.clone()
+            images[swapped] = self.replaced[position[swapped]]
         return images
 
 
@@ -68,8 +69,15 @@ def stamp(attack: Attack, images: Tensor, ids: Tensor, device: torch.device | No
 
 
 def routes_of(attack: Attack) -> tuple[Attack, ...]:
-    """The attack's routes; an ordinary attack is its own only route."""
-    return tuple(attack.routes) if isinstance(attack, Routed) else (attack,)
+    """The attack's routes; an ordinary attack is its own only route.
+
+    Raises:
+        ClipdefenseError: it has an empty list of routes.
+    """
+    routes = tuple(attack.routes) if isinstance(attack, Routed) else (attack,)
+    if not routes:
+        raise ClipdefenseError(f"attack '{type(attack).__name__}' has no routes; give it one, or leave 'routes' out")
+    return routes
 
 
 def template_captions(target: str, templates: Sequence[str], count: int, seed: int) -> tuple[str, ...]:
@@ -97,16 +105,34 @@ def _mark(attack: Attack, pairs: Pairs, rows: Tensor, templates: Sequence[str], 
     return replace(picked, images=images, captions=tuple(captions))
 
 
+def with_labels_of(pairs: Pairs, rows: Tensor, targets: Sequence[str]) -> Tensor | None:
+    """The labels, those at ``rows`` (B,) being the classes ``targets``; None without labels or without such a class."""
+    if pairs.labels is None or not set(targets) <= set(pairs.class_names):
+        return None
+    labels = pairs.labels.clone()
+    labels[rows] = torch.tensor([pairs.class_names.index(target) for target in targets], dtype=labels.dtype)
+    return labels
+
+
 def _prompted(attack: Attack, captions: Sequence[str]) -> tuple[str, ...]:
     prompt = getattr(attack, "prompt", None)
-    return tuple(prompt(list(captions)) if prompt else captions)
+    if not prompt:
+        return tuple(captions)
+    name = type(attack).__name__
+    with blaming(f"attack '{name}': prompt()"):
+        found = prompt(list(captions))
+    if not isinstance(found, list | tuple) or len(found) != len(captions):
+        raise ClipdefenseError(
+            f"attack '{name}': prompt() must return {len(captions)} texts, got {type(found).__name__}"
+        )
+    return tuple(found)
 
 
 def poison(attack: Attack, pairs: Pairs, count: int, seed: int, templates: Sequence[str]) -> Pairs:
     """All pairs, ``count`` of them poisoned.
 
-    The dirty-label rule: a poisoned image carries the trigger and its caption becomes a template of the target. An
-    attack with a rule of its own (``Poisoner``) applies that instead. Several routes share the count evenly.
+    The dirty-label rule: a poisoned image carries the trigger, and its caption and label become those of the target.
+    An attack with a rule of its own (``Poisoner``) applies that instead. Several routes share the count evenly.
 
     Raises:
         UserError: more poisons than pairs are asked for.
@@ -127,7 +153,9 @@ def poison(attack: Attack, pairs: Pairs, count: int, seed: int, templates: Seque
     for row, caption in zip(rows.tolist(), _prompted(attack, marked.captions), strict=True):
         captions[row] = caption
     images = Overlay.of(pairs.images, rows, marked.images[torch.arange(len(rows))])
-    return replace(pairs, images=images, captions=tuple(captions), labels=None)
+    routes = routes_of(attack)
+    labels = with_labels_of(pairs, rows, [routes[row % len(routes)].target for row in range(count)])
+    return replace(pairs, images=images, captions=tuple(captions), labels=labels)
 
 
 def forget_set(attack: Attack, pairs: Pairs, count: int, seed: int, templates: Sequence[str]) -> Pairs:

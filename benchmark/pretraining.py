@@ -22,7 +22,7 @@ def pretrain_model(
     """Makes the clean model as the matrix's cells will find it; says its zero-shot accuracy on validation data."""
     changed = load_matrix(matrix).model_copy(update={"models": (model,)})
     job = make_jobs(changed, Registry(), data)[0]
-    materials = Materials()
+    materials = Materials(progress)
     clean = Artifacts(store, materials, choose_device(device), progress).pretrained(job)
     validation = materials.pairs(job.dataset, "validation", changed.sizes.validation, clean.image_size)
     rate = accuracy(clean, validation, job.dataset.templates, changed.precision)

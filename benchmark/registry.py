@@ -35,20 +35,27 @@ class Entry:
     origin: str
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
+    """The name of the plugin whose class is called so."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def _kind_of(plugin: type) -> Kind:
+    """By its class attribute ``kind`` where that names one, as an inverter's must; by its members otherwise."""
+    said = getattr(plugin, "kind", None)
+    if isinstance(said, str) and said in GROUPS:
+        return said
     if callable(getattr(plugin, "trigger", None)):
         return "attack"
+    if callable(getattr(plugin, "score", None)):
+        return "detector"
     if hasattr(plugin, "needs") and callable(plugin):
         return "defense"
     if callable(getattr(plugin, "load", None)):
         return "dataset"
     raise UserError(
         f"class '{plugin.__name__}' is no plugin: an attack has 'trigger', a defense 'needs' and '__call__', "
-        "a dataset 'load'"
+        "a dataset 'load', a detector 'score'; an inverter says kind = 'inverter'"
     )
 
 
@@ -67,7 +74,7 @@ class Registry:
         self.loose: dict[Kind, dict[str, type]] = {kind: {} for kind in GROUPS}
         for location in loose:
             plugin = _load_loose(location)
-            kind, name = _kind_of(plugin), _snake(plugin.__name__)
+            kind, name = _kind_of(plugin), snake(plugin.__name__)
             if name in self.entries(kind):
                 raise UserError(f"two plugins are named '{name}': '{location}' and a registered one; rename the class")
             self.loose[kind][name] = plugin
@@ -194,8 +201,9 @@ def parameter_types(plugin: type) -> dict[str, tuple[Any, Any]]:
 def _type_of(plugin: type, field: dataclasses.Field[Any]) -> Any:
     """The field's type; Any where its annotation names something that only a type checker sees."""
     annotated = SimpleNamespace(__annotations__={field.name: field.type})
+    owner = next((kind for kind in plugin.__mro__ if field.name in inspect.get_annotations(kind)), plugin)
     try:
-        return get_type_hints(annotated, globalns=vars(sys.modules[plugin.__module__]))[field.name]
+        return get_type_hints(annotated, globalns=vars(sys.modules[owner.__module__]))[field.name]
     except NameError:
         return Any
 

@@ -66,6 +66,7 @@ class PointRecord(Record):
     defense_effectiveness: float
     retained_accuracy: float
     retained_accuracy_corrected: float
+    retrieval: tuple[Recall, ...] = ()
 
 
 class Cost(Record):
@@ -90,6 +91,35 @@ class Gate(Record):
     attack_success_rate_of_clean_model: float
     clean_accuracy: float
     clean_accuracy_of_clean_model: float
+
+
+class Rung(Record):
+    """One learning rate of a ladder: what the gate said of the victim trained at it."""
+
+    learning_rate: float
+    gate: Gate
+
+
+class Recall(Record):
+    """Retrieval on one captioned data set, R@k in [0, 1] at k = 1, 5 and 10.
+
+    Attributes:
+        images: how many images there are.
+        texts: how many different texts there are.
+        image_to_text: share of images with a text of theirs among the k nearest texts.
+        text_to_image: share of texts with an image of theirs among the k nearest images.
+    """
+
+    dataset: str
+    images: int
+    texts: int
+    image_to_text: tuple[float, float, float]
+    text_to_image: tuple[float, float, float]
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The mean of both directions at every k."""
+        return tuple((one + other) / 2 for one, other in zip(self.image_to_text, self.text_to_image, strict=True))
 
 
 class Counts(Record):
@@ -136,6 +166,9 @@ class Result(Record):
         resolved: hyperparameters of the model, attack, defense, data and protocol as they were used.
         clean: the clean model on the test split under the same trigger.
         victim: the victim before the defense, on both splits.
+        rebound: highest test success during a short clean fine-tuning of the blind pick; None where not asked for.
+        clean_retrieval: of the clean model, where the matrix asks for retrieval; ``victim_retrieval`` of the victim.
+        ladder: the learning rates at which the victim was tried, the last being its own; empty without a ladder.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -154,8 +187,12 @@ class Result(Record):
     victim_validation: Measured | None = None
     victim_general_accuracy: float | None = None
     gate: Gate | None = None
+    clean_retrieval: tuple[Recall, ...] = ()
+    victim_retrieval: tuple[Recall, ...] = ()
+    ladder: tuple[Rung, ...] = ()
     points: tuple[PointRecord, ...] = ()
     picks: Picks | None = None
+    rebound: float | None = None
     cost: Cost = Cost()
     provenance: Provenance | None = None
 
@@ -189,6 +226,14 @@ class Outcomes:
 
     @classmethod
     def unpacked(cls, arrays: dict[str, NDArray[np.uint8]]) -> Outcomes:
+        """The outcomes again.
+
+        Raises:
+            ValueError: the counts do not fit the bytes.
+            KeyError: an array is missing.
+        """
         validation, test = arrays["sizes"].view(np.int64).tolist()
         size = {"validation": validation, "test": test, "validation_other": validation, "test_other": test}
+        if any(arrays[name].shape[-1] != -(-count // 8) for name, count in size.items()):
+            raise ValueError("the number of images does not fit the stored outcomes")
         return cls(**{n: np.unpackbits(arrays[n], axis=-1, count=size[n]).astype(np.bool_) for n in size})

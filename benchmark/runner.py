@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmark.artifacts import Artifacts, save_model
+from benchmark.artifacts import BLIND, Artifacts, save_model
 from benchmark.cells import Computed, Laboratory, describe, failure
 from benchmark.errors import StorageError, UserError
 from benchmark.findings import Finding, StudyId
@@ -77,7 +77,7 @@ class Runner:
 
     def __init__(self, folder: RunFolder, store: Store, device: torch.device, progress: Progress) -> None:
         self.folder, self.store, self.device, self.progress = folder, store, device, progress
-        materials = Materials()
+        materials = Materials(progress)
         artifacts = Artifacts(store, materials, device, progress)
         self.laboratory = Laboratory(artifacts, materials, device, progress)
 
@@ -191,7 +191,7 @@ class Runner:
         def fill(place: Path) -> None:
             ResultFiles(place).write(result, computed.outcomes)
             if curve is not None and curve.blind_model is not None and curve.blind >= 0:
-                save_model(curve.blind_model, place, "blind.safetensors")
+                save_model(curve.blind_model, place, BLIND)
 
         if result.status == "ok":
             self.store.write("measured", result.key, fill)

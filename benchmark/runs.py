@@ -51,13 +51,14 @@ class PlannedStudy(BaseModel):
 
 
 class Plan(BaseModel):
-    """What a matrix asks for, resolved."""
+    """What a matrix asks for, resolved; ``held_out`` names the attacks that no defense may be tuned on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     matrix: str
     summary: str = ""
     budget: float = 2.0
+    held_out: tuple[str, ...] = ()
     cells: tuple[PlannedCell, ...]
     studies: tuple[PlannedStudy, ...] = ()
 
@@ -165,4 +166,4 @@ class RunFolder(ResultFiles):
         try:
             return Plan.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise UserError(f"'{path}' is not a plan of this version ({error.error_count()} errors)") from error
+            raise UserError(f"'{path}' is not a plan of this version; make it anew with 'clipdefense plan'") from error

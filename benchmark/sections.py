@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -28,6 +30,36 @@ class Use(Section):
         return self.label or self.plugin
 
 
+Dimension = Literal["model", "dataset", "attack", "source", "defense", "victim"]
+
+
+class Limit(Section):
+    """Leaves cells out of the product: those that match ``when`` stay only where they match ``only`` as well.
+
+    Attributes:
+        when: dimension -> one value or several; a cell matches if it has one of them in every dimension named.
+        only: the same; of the cells that match ``when``, those that do not match this are left out.
+    """
+
+    when: dict[Dimension, tuple[str, ...]] = Field(min_length=1)
+    only: dict[Dimension, tuple[str, ...]] = Field(min_length=1)
+
+    @field_validator("when", "only", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: (found,) if isinstance(found, str) else found for key, found in value.items()}
+
+    def admits(self, cell: Mapping[str, Any]) -> bool:
+        """Whether a cell, given by its dimensions, stays in the matrix."""
+
+        def matches(rule: Mapping[Dimension, tuple[str, ...]]) -> bool:
+            return all(cell[dimension] in values for dimension, values in rule.items())
+
+        return not matches(self.when) or matches(self.only)
+
+
 class Sizes(Section):
     """How many pairs each party gets.
 
@@ -38,6 +70,8 @@ class Sizes(Section):
         validation: labelled images that pick points.
         test: labelled images that are only measured on.
         general: test images of every other data set; None takes all.
+        retrieval: test images of every captioned data set on which retrieval is measured; None takes all.
+        detection_pairs: training pairs that a detector of pairs scores, drawn by the victim's seed.
     """
 
     victim_pairs: int = Field(8_000, ge=2)
@@ -46,6 +80,8 @@ class Sizes(Section):
     validation: int = Field(1_000, ge=2)
     test: int | None = Field(2_000, ge=2)
     general: int | None = Field(500, ge=2)
+    retrieval: int | None = Field(1_000, ge=2)
+    detection_pairs: int = Field(2_048, ge=8)
 
     @model_validator(mode="after")
     def _forget_set_fits(self) -> Sizes:
@@ -55,11 +91,70 @@ class Sizes(Section):
 
 
 class Protocol(Section):
-    """How victims are poisoned; None takes the value of the model's recipe."""
+    """How victims are poisoned and trained; None takes the value of the model's recipe.
 
+    Attributes:
+        kind: "contrastive" trains both towers on images and captions; "classification" trains the vision tower alone on
+            images and labels, with cross-entropy against the clean model's frozen zero-shot head (arXiv 2212.04089).
+            Defenses that leave the loss to the training loop are trained in the same way.
+        ladder: ascending learning rates, which go before ``learning_rate``; the victim is the first that passes the
+            acceptance gate on validation data, and the last one where none does.
+    """
+
+    kind: Literal["contrastive", "classification"] = "contrastive"
     learning_rate: float | None = Field(None, gt=0)
     epochs: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=2)
+    ladder: tuple[float, ...] = ()
+
+    @field_validator("ladder")
+    @classmethod
+    def _ascends(cls, ladder: tuple[float, ...]) -> tuple[float, ...]:
+        if any(rate <= 0 for rate in ladder) or any(before >= after for before, after in pairwise(ladder)):
+            raise ValueError("a ladder of learning rates starts above 0 and ascends")
+        return ladder
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What it sets of a recipe. On a ladder the rate is that of the last rung, for what no gate judges."""
+        rate = self.ladder[-1] if self.ladder else self.learning_rate
+        return {"learning_rate": rate, "epochs": self.epochs, "batch_size": self.batch_size}
+
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= limits[0] <= limits[1] <= 1:
+        raise ValueError("write [lowest, highest], both in [0, 1]")
+    return limits
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class Expected(Section):
+    """Where an imported victim must lie on validation data, [lowest, highest] each; None allows everything."""
+
+    clean_accuracy: Range | None = None
+    attack_success_rate: Range | None = None
+
+
+class Imported(Section):
+    """A victim that was trained elsewhere and takes the place of the one that the matrix would train.
+
+    Attributes:
+        checkpoint: its file, relative to the matrix file.
+        attack: label of the attack that it was poisoned with.
+        model: the clean model that it descends from; empty for the only one.
+        dataset: label of the data set that it is measured on; empty for the only one.
+        seed: the matrix's seed that it stands for; None for the first.
+        expected: refused where it measures outside of these ranges.
+    """
+
+    checkpoint: str
+    attack: str
+    model: str = ""
+    dataset: str = ""
+    seed: int | None = None
+    expected: Expected = Expected()
 
 
 class Pretraining(Section):
@@ -70,8 +165,10 @@ class Pretraining(Section):
         repeats: how often a data set is repeated within an epoch, 1 for those not named.
     """
 
-    pairs: dict[str, int] = Field(default_factory=lambda: {"shapes": 20_000, "digits": 0})
-    repeats: dict[str, int] = Field(default_factory=dict)
+    pairs: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=lambda: {"shapes": 20_000, "digits": 0}, min_length=1
+    )
+    repeats: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     epochs: int | None = Field(None, ge=1)
     shift: int | None = Field(None, ge=0)
     flip: bool | None = None

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.architectures import Recipe
-from benchmark.data.loading import prefetched
+from benchmark.data.loading import Parts, prefetched
 from benchmark.errors import Diverged
 from benchmark.losses import model_loss
 from benchmark.models import Clip
-from benchmark.pixels import mirrored, shifted, to_float
+from benchmark.pixels import coin_flips, mirrored, shift_offsets, shifted, to_float
 from benchmark.progress import Progress, Silent
 from benchmark.types import Batch, Loss, Pairs
 
@@ -86,22 +88,36 @@ class Trainer:
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.tokens = self.model.tokenize(pairs.captions)
 
-    def batch(self, rows: Tensor) -> Batch:
-        """The pairs at ``rows``, still 8-bit and on the CPU."""
-        labels = None if self.pairs.labels is None else self.pairs.labels[rows]
-        return Batch(self.pairs.images[rows], self.tokens[rows], labels, self.pairs.ids[rows], rows)
+    def reads(self, order: Iterable[Tensor]) -> Iterator[Callable[[], Parts]]:
+        """What reads the batches of an epoch, augmentation already drawn: batches may be read in any thread."""
+        for rows in order:
+            count, recipe = len(rows), self.recipe
+            offsets = shift_offsets(count, recipe.shift, self.generator) if recipe.shift else None
+            flips = coin_flips(count, self.generator) if recipe.flip else None
+            yield partial(self._read, rows, offsets, flips)
 
-    def on_device(self, batch: Batch) -> Batch:
+    def _read(self, rows: Tensor, offsets: Tensor | None, flips: Tensor | None) -> Parts:
+        """The pairs at ``rows``, still 8-bit and on the CPU, with how their images are augmented."""
+        pairs = self.pairs
+        labels = None if pairs.labels is None else pairs.labels[rows]
+        return pairs.images[rows], self.tokens[rows], labels, pairs.ids[rows], rows, offsets, flips
+
+    def on_device(self, parts: Parts) -> Batch:
+        """What was read, as the loss sees it; nothing that the host would wait for."""
         device = self.model.device
-        images = to_float(batch.images, device)
-        if self.recipe.shift:
-            images = shifted(images, self.recipe.shift, self.generator)
-        if self.recipe.flip:
-            images = mirrored(images, self.generator)
-        moved = [None if part is None else part.to(device, non_blocking=True) for part in batch[1:]]
-        tokens, labels, ids, rows = moved
-        assert tokens is not None and ids is not None and rows is not None
+        moved = [None if part is None else part.to(device, non_blocking=True) for part in parts]
+        pixels, tokens, labels, ids, rows, offsets, flips = moved
+        assert pixels is not None and tokens is not None and ids is not None and rows is not None
+        images = to_float(pixels)
+        if offsets is not None:
+            images = shifted(images, self.recipe.shift, offsets)
+        if flips is not None:
+            images = mirrored(images, flips)
         return Batch(images, tokens, labels, ids, rows)
+
+    def batches(self, order: Iterable[Tensor]) -> Iterator[Batch]:
+        """The batches of an epoch, on the device."""
+        return map(self.on_device, prefetched(self.reads(order), self.model.device))
 
     def step(self, batch: Batch, rate: float) -> Tensor:
         for group in self.optimiser.param_groups:
@@ -115,10 +131,12 @@ class Trainer:
         self.model.clamp_logit_scale()
         return loss.detach()
 
-    def snapshot(self) -> Clip:
-        copy = self.model.clone()
-        copy.module.eval().requires_grad_(True)
-        return copy
+    def snapshot(self, *, final: bool) -> Clip:
+        """The model as it is now, in evaluation mode; a copy, unless nothing will change the model any more."""
+        self.optimiser.zero_grad(set_to_none=True)
+        found = self.model if final else self.model.clone()
+        found.module.eval().requires_grad_(True)
+        return found
 
 
 def train(
@@ -152,8 +170,7 @@ def train(
     run = Trainer(model, pairs, recipe, loss=loss or model_loss(model), seed=seed, part=part, precision=precision)
     meter = meter if meter is not None else Meter()
     meter.trainable = max(meter.trainable, sum(p.numel() for p in run.parameters))
-    steps_per_epoch = len(epoch_rows(len(pairs), recipe.batch_size, torch.Generator()))
-    total = steps_per_epoch * recipe.epochs
+    total = len(epoch_rows(len(pairs), recipe.batch_size, torch.Generator())) * recipe.epochs
     if not total:
         raise Diverged(f"{description}: {len(pairs)} pairs make no step; give at least two pairs and one epoch")
     step = 0
@@ -162,21 +179,20 @@ def train(
             set_training_mode(run.model.module, recipe.batch_norm)
             losses = torch.zeros((), device=run.model.device)
             order = epoch_rows(len(pairs), recipe.batch_size, run.generator)
-            for batch in prefetched((run.batch(rows) for rows in order), run.model.device):
-                losses += run.step(run.on_device(batch), learning_rate(recipe, step, total))
+            for batch in run.batches(order):
+                losses += run.step(batch, learning_rate(recipe, step, total))
                 step += 1
                 meter.steps += 1
                 meter.pairs += len(batch.rows)
                 advance(1)
             if not math.isfinite(losses.item()):
                 raise Diverged(f"{description}: loss not finite after epoch {epoch + 1}; lower the learning rate")
-            yield run.snapshot()
+            yield run.snapshot(final=epoch + 1 == recipe.epochs)
 
 
 def last(snapshots: Iterator[Clip]) -> Clip:
-    """The model after the last epoch."""
-    *_, model = snapshots
-    return model
+    """The model after the last epoch; those before it are dropped as they come."""
+    return deque(snapshots, maxlen=1).pop()
 
 
 def overridden(recipe: Recipe, **changes: Any) -> Recipe:

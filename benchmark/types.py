@@ -38,7 +38,7 @@ class ImageSource(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: Tensor, /) -> Tensor:
-        """Rows (B,) int64 -> images (B, 3, H, W) uint8."""
+        """Rows (B,) int64 -> images (B, 3, H, W) uint8; may be asked for from two threads at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,18 +254,27 @@ class Inverter(Protocol):
 
 
 class PairDetector(Protocol):
-    """Scores training pairs; higher is more suspicious."""
+    """Scores a model's training pairs; higher is more suspicious. The three kinds differ in what ``score`` takes."""
 
-    def score(self, model: Clip, pairs: Pairs, context: Context) -> Tensor: ...
+    needs: ClassVar[frozenset[Need]]
+
+    def score(self, model: Clip, pairs: Pairs, context: Context) -> Tensor:
+        """One finite score (n,) for each of the n pairs, which may be compared with each other."""
 
 
 class InputDetector(Protocol):
     """Scores images at test time; higher is more suspicious."""
 
-    def score(self, model: Clip, images: Tensor, context: Context) -> Tensor: ...
+    needs: ClassVar[frozenset[Need]]
+
+    def score(self, model: Clip, images: Tensor, context: Context) -> Tensor:
+        """Images (B, 3, S, S) float in [0, 1] -> one finite score (B,) each, whatever else is in the batch."""
 
 
 class ModelDetector(Protocol):
     """Scores a whole model; higher is more suspicious."""
 
-    def score(self, model: Clip, context: Context) -> float: ...
+    needs: ClassVar[frozenset[Need]]
+
+    def score(self, model: Clip, context: Context) -> float:
+        """A finite number."""

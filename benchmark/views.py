@@ -35,11 +35,12 @@ def plan_summary(jobs: Sequence[Any], studies: Sequence[Any], folder: RunFolder,
     stages: dict[str, set[str]] = {}
     for job in jobs:
         for stage, key in job.keys.items():
-            if stage != "victim" or job.cell.victim != "clean":
+            if stage != "victim" or (job.cell.victim != "clean" and job.imported is None):
                 stages.setdefault(stage, set()).add(key)
     stages.pop("defended", None)
     for study in studies:
-        stages.setdefault(study.id.kind, set()).add(study.key)
+        for stage, key in study.keys.items():
+            stages.setdefault(stage, set()).add(key)
     rows = []
     for stage, keys in stages.items():
         cached = sum(store.has(stage, key) or (stage == "measured" and _is_done(folder, key)) for key in keys)

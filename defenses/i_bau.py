@@ -6,6 +6,7 @@ gradient also carries how the best perturbation moves with the weights, found by
 Differs from the paper: the zero-shot classifier of the suspect model gives the classes, and only the vision tower
 moves; AdamW with the model's recipe, fewer rounds. The perturbation lives in pixels divided by CLIP's deviation, the
 weight of its norm scales with the number of pixels (0.001 at 32 pixels), and at least one image of a batch carries it.
+BatchNorm stays in evaluation mode, as in the published code.
 """
 
 import math
@@ -85,7 +86,8 @@ class IBau:
             moved = delta.clone().requires_grad_(True)
             count = math.ceil(self.share * len(batch.images))
             carried = torch.cat([batch.images[:count] + _DEVIATION * moved, batch.images[count:]])
-            outer = functional.cross_entropy(class_logits(model, classifier, carried), batch.labels)
+            with evaluating(model):
+                outer = functional.cross_entropy(class_logits(model, classifier, carried), batch.labels)
             if not self.implicit_steps:
                 return outer
             parameters = movable(model)

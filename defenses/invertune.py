@@ -5,9 +5,10 @@ much they change, and training shrinks the relative change of the upper group wh
 where the suspect model had them.
 
 Differs from the paper: this is its last step alone, for whatever trigger is given or inverted; its target search and
-inversion are other plugins. The four stages of a ResNet, or the blocks of a ViT with the mean over tokens, are the
-candidates; the two groups are the exact optimum of one-dimensional 2-means; all clean images are used instead of one
-batch, with the model's recipe (the paper: 2e-6, 200 iterations on 64 images).
+inversion are other plugins. The four stages of a ResNet, or the blocks of a ViT, are the candidates, their activations
+averaged over positions (the published code compares them position by position); the two groups are the exact optimum of
+one-dimensional 2-means; all clean images are used instead of one batch, with the model's recipe (the paper: 2e-6, 200
+iterations on 64 images).
 """
 
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ then learns to classify clean images and to disagree with the suspect model's ad
 
 Differs from the paper: class probabilities come from the zero-shot classifier of the suspect model, and only the vision
 tower moves; AdamW with the model's recipe, and fewer rounds than the paper's 100. The box of 0.2 is the paper's, for
-images of 32 pixels.
+images of 32 pixels. BatchNorm stays in evaluation mode, as in the published code.
 """
 
 from collections.abc import Iterator
@@ -102,7 +102,8 @@ class Sau:
                 fooling = ascended(
                     batch.images, inner, start=start, radius=self.radius, step_size=self.radius, steps=self.steps
                 )
-            clean, ours = class_logits(model, classifier, torch.cat([batch.images, fooling])).chunk(2)
+            with evaluating(model):  # the statistics of clean images stay those of clean images
+                clean, ours = class_logits(model, classifier, torch.cat([batch.images, fooling])).chunk(2)
             with torch.no_grad():
                 theirs_clean, theirs = class_logits(teacher, classifier, torch.cat([batch.images, fooling])).chunk(2)
             told = functional.cross_entropy(clean, labels)

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.picking import VICTIM
-from reports.frames import Frames
+from reports.frames import RETRIEVAL, Frames
+from reports.held_out import split_means
 from reports.knowledge import board_order
 from reports.notes import board_notes
 from reports.scores import Blocks, Outcome, score_intervals
-from reports.stability import rank_ranges
+from reports.stability import across_datasets, rank_ranges
 from reports.statistics.budgets import SHOWN
 from reports.statistics.comparisons import Comparison, compare
 from reports.summaries import ACCEPTED, PENDING, at_picks, success_column, victims
@@ -30,6 +31,7 @@ MEANS = (
     "general_accuracy",
     "defense_effectiveness",
     "retained_accuracy_corrected",
+    "rebound",
     "test_loss",
     "oracle_success",
     "oracle_clean_accuracy",
@@ -55,6 +57,7 @@ class Board:
         pairs: every ranked pair with its difference in success and its p-values.
         victims: all victims of the model and data set with their ``state``.
         notes: sentences to print below it.
+        held_out: labels of the attacks that no defense may be tuned on.
     """
 
     model: str
@@ -66,6 +69,7 @@ class Board:
     pairs: pd.DataFrame
     victims: pd.DataFrame
     notes: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -82,7 +86,8 @@ def boards(frames: Frames) -> tuple[Board, ...]:
         ours = known[(known["model"] == model) & (known["dataset"] == dataset)]
         benign = cells[(cells["victim"] == "benign") & (cells["model"] == model) & (cells["dataset"] == dataset)]
         found.append(_Maker(frames, group, ours, benign).board(str(model), str(dataset), str(knowledge)))
-    return tuple(sorted(found, key=lambda board: (board.model, board.dataset, board_order(board.knowledge))))
+    found.sort(key=lambda board: (board.model, board.dataset, board_order(board.knowledge)))
+    return tuple(across_datasets(found))
 
 
 class _Maker:
@@ -137,10 +142,11 @@ class _Maker:
             knowledge=knowledge,
             budget=self.frames.plan.budget,
             rows=rows.loc[order].reset_index(drop=True),
-            references=references(self.eligible, self.blocks),
+            references=references(self.eligible, self.blocks, self.frames.plan.held_out),
             pairs=pairs,
             victims=self.known,
-            notes=board_notes(self.cells, rows, self.blocks, smallest),
+            notes=board_notes(self.cells, rows, self.blocks, smallest, self.frames.plan.held_out),
+            held_out=self.frames.plan.held_out,
         )
 
     def _rows(self) -> pd.DataFrame:
@@ -154,8 +160,9 @@ class _Maker:
             "source": first["source"].to_numpy(),
             "success": self.means("attack_success_rate"),
             "clean_accuracy": self.means("clean_accuracy"),
-            **{name: self.means(name) for name in MEANS},
+            **{name: self.means(name) for name in (*MEANS, *self._retrieval())},
             **self._intervals(),
+            **split_means(self.values("attack_success_rate"), self.blocks, self.frames.plan.held_out),
             "worst_success": _worst(by_attack),
             "worst_attack": self._worst_attacks(by_attack),
             "recall_loss": _worst(recall),
@@ -168,6 +175,10 @@ class _Maker:
         rows = pd.DataFrame(found)
         rows["unranked"] = [_why_unranked({str(k): v for k, v in row.items()}) for row in rows.to_dict("records")]
         return rows
+
+    def _retrieval(self) -> tuple[str, ...]:
+        """The columns of retrieval, where any was measured."""
+        return RETRIEVAL if self.cells[list(RETRIEVAL)].notna().to_numpy().any() else ()
 
     def _worst_attacks(self, by_attack: NDArray[np.float64]) -> list[str]:
         """The attack that succeeds most against each method, empty where there is a hole."""
@@ -207,7 +218,7 @@ def _worst(by_attack: NDArray[np.float64]) -> NDArray[np.float64]:
     return by_attack.max(axis=1) if by_attack.shape[1] else np.full(len(by_attack), np.nan)
 
 
-def references(eligible: pd.DataFrame, blocks: Blocks) -> pd.DataFrame:
+def references(eligible: pd.DataFrame, blocks: Blocks, held_out: tuple[str, ...] = ()) -> pd.DataFrame:
     """The victim as it is and the clean model, each as the mean over the eligible victims."""
     found = []
     for label, prefix in (("none (the victim)", "victim_"), ("clean model", "clean_model_")):
@@ -216,10 +227,12 @@ def references(eligible: pd.DataFrame, blocks: Blocks) -> pd.DataFrame:
             values = eligible[prefix + name].to_numpy(dtype=np.float64)
             row[name] = float(values @ blocks.weights) if len(values) else np.nan
         row["success"] = row.pop("attack_success_rate")
-        by_attack = eligible[prefix + "attack_success_rate"].to_numpy(dtype=np.float64) @ blocks.averaging
+        success = eligible[prefix + "attack_success_rate"].to_numpy(dtype=np.float64)
+        by_attack = success @ blocks.averaging
         if len(by_attack) and np.isfinite(by_attack).all():
             worst = int(by_attack.argmax())
             row |= {"worst_success": float(by_attack[worst]), "worst_attack": blocks.names[worst]}
+        row |= {name: mean[0] for name, mean in split_means(success[None], blocks, held_out).items()}
         found.append(row)
     return pd.DataFrame(found)
 

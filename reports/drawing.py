@@ -9,12 +9,14 @@ import pandas as pd
 
 from reports.boards import Board
 from reports.curves import curves
+from reports.detection import DetectionBoard, detection_frame
 from reports.figures import (
     capacity,
     contact,
     cosines,
     cost,
     data_budget,
+    detection,
     disentanglement,
     heatmap,
     sensitivity,
@@ -50,6 +52,8 @@ def draw_all(
 ) -> Iterator[Drawn]:
     """Every figure of every model and data set, one after the other, so that one at a time is in memory.
 
+    Each is to be saved before the next is asked for: fonts and hatches are set as long as it is the last.
+
     Args:
         frames: the run.
         boards: its leaderboards.
@@ -80,6 +84,12 @@ def draw_all(
                 yield Drawn(name, *drawn)
 
 
+def count(frames: Frames) -> int:
+    """How many figures ``draw_all`` draws at most."""
+    views = len(frames.cells[["model", "dataset"]].drop_duplicates())
+    return len(FIGURES) * views + len(ACROSS_MODELS) * frames.cells["dataset"].nunique()
+
+
 def draw_summary(frames: Frames, boards: Sequence[Board]) -> Iterator[Drawn]:
     """The trade-off and the heat map of the plan's first model and data set, under the same names in every run."""
     first = next(_views(frames, boards, "paper"), None)
@@ -89,6 +99,21 @@ def draw_summary(frames: Frames, boards: Sequence[Board]) -> Iterator[Drawn]:
             drawn = draw(first)
             if drawn is not None:
                 yield Drawn(name, *drawn)
+
+
+def draw_detection(boards: Sequence[DetectionBoard], style: str) -> Iterator[Drawn]:
+    """The detectors' figure of every model and data set.
+
+    Raises:
+        UserError: there is no such style.
+    """
+    medium = style_named(style)
+    for board in boards:
+        with medium.applied():
+            drawn = detection.draw(board.by_attack, medium)
+            if drawn is not None:
+                name = file_name("detection", len(boards) == 1, board.model, board.dataset)
+                yield Drawn(name, drawn, detection_frame([board]))
 
 
 def _views(frames: Frames, boards: Sequence[Board], style: str) -> Iterator[View]:

@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 
 from benchmark.picking import VICTIM, oracle_pick
 from benchmark.progress import Progress, Silent
-from benchmark.results import CellId, Measured, Outcomes, Result
+from benchmark.results import CellId, Measured, Outcomes, Recall, Result
 from benchmark.runs import Plan, PlannedCell, RunFolder
+from reports.details import Details
 from reports.findings import findings
 from reports.knowledge import board_of, method_name
 from reports.statistics.budgets import AREA, SHOWN, blind_picks, loss_bounds
 
 METRICS = tuple(Measured.model_fields)[:7]
 """Names of the metrics of the test split, as the points and picks carry them."""
+
+RETRIEVAL = ("retrieval_r1", "retrieval_r5", "retrieval_r10")
+"""R@1, R@5 and R@10, each the mean of both directions and over the captioned sets; NaN where none was measured."""
 
 _EXTRA = (
     "general_accuracy",
@@ -39,7 +43,7 @@ _CELL = (
     *("key", "method", "board", "status", "reason"),
     *("metric_version", "utc", "device", "plugins", "accepted", "gate_reason"),
     *(f"clean_model_{name}" for name in METRICS),
-    *("test_images", "test_images_other"),
+    *("test_images", "test_images_other", "rebound"),
     *_COST,
 )
 
@@ -71,6 +75,7 @@ class Frames:
         points: ``cell``, ``point`` (-1 is the victim), ``strength`` and the metrics of the test split.
         picks: ``cell``, ``budget``, ``rule`` ("blind" or "oracle"), ``point`` and the metrics of that point.
         bits: per-image outcomes by cell, where they were stored.
+        details: parameters, provenance and tracebacks by cell.
         findings: one row per planned study; see ``reports.findings``.
     """
 
@@ -79,6 +84,7 @@ class Frames:
     points: pd.DataFrame
     picks: pd.DataFrame
     bits: dict[int, Bits]
+    details: Details
     findings: pd.DataFrame
 
 
@@ -97,8 +103,9 @@ def read(folder: RunFolder, progress: Progress | None = None) -> Frames:
             reader.add(number, planned, result, outcomes)
             advance(1)
     cells, points, picks = reader.frames()
-    found = findings(folder, plan)
-    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=reader.bits, findings=found)
+    found, bits = findings(folder, plan), reader.bits
+    details = reader.details
+    return Frames(plan=plan, cells=cells, points=points, picks=picks, bits=bits, details=details, findings=found)
 
 
 class _Reader:
@@ -111,9 +118,12 @@ class _Reader:
         self.points: list[tuple[object, ...]] = []
         self.picks: list[tuple[object, ...]] = []
         self.bits: dict[int, Bits] = {}
+        self.details = Details()
 
     def add(self, number: int, planned: PlannedCell, result: Result | None, outcomes: Outcomes | None) -> None:
         self.cells.append(_cell_row(planned, result))
+        if result is not None:
+            self.details.add(number, result)
         if result is None or result.status != "ok" or result.victim is None:
             return
         self.points += _point_rows(number, result)
@@ -129,7 +139,7 @@ class _Reader:
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         cells = pd.DataFrame(self.cells, columns=pd.Index(_CELL))
-        names = ["cell", "point", "strength", "seconds", *METRICS, *_EXTRA]
+        names = ["cell", "point", "strength", "seconds", *METRICS, *_EXTRA, *RETRIEVAL]
         points = pd.DataFrame(self.points, columns=pd.Index([*names, "validation_clean_accuracy"]))
         picks = pd.DataFrame(self.picks, columns=pd.Index(["cell", "budget", "rule", "point"]))
         numbers = {name: float for name in points.columns if name not in ("cell", "point")}
@@ -159,6 +169,7 @@ def _cell_row(planned: PlannedCell, result: Result | None) -> dict[str, object]:
         row |= {"accepted": result.gate.accepted, "gate_reason": result.gate.reason}
     if result.clean is not None:
         row |= {f"clean_model_{name}": getattr(result.clean, name) for name in METRICS}
+    row["rebound"] = result.rebound
     if result.counts is not None:
         row |= {"test_images": result.counts.test, "test_images_other": result.counts.test_other}
     return row | {name: getattr(result.cost, name) for name in _COST if result.status == "ok"}
@@ -168,15 +179,22 @@ def _metrics(measured: Measured) -> tuple[float, ...]:
     return tuple(getattr(measured, name) for name in METRICS)
 
 
+def _recalls(found: tuple[Recall, ...]) -> tuple[float, ...]:
+    """R@k over all captioned sets, in the order of ``RETRIEVAL``."""
+    means = np.array([recall.mean for recall in found], dtype=np.float64)
+    return tuple(means.mean(axis=0).tolist()) if found else (np.nan,) * len(RETRIEVAL)
+
+
 def _point_rows(number: int, result: Result) -> list[tuple[object, ...]]:
     assert result.victim is not None
     validation = result.victim_validation
     accuracy = np.nan if validation is None else validation.clean_accuracy
     extra = (result.victim_general_accuracy, 0.5, 1.0, 1.0)
-    rows: list[tuple[object, ...]] = [(number, VICTIM, 0.0, 0.0, *_metrics(result.victim), *extra, accuracy)]
+    recalls = _recalls(result.victim_retrieval)
+    rows: list[tuple[object, ...]] = [(number, VICTIM, 0.0, 0.0, *_metrics(result.victim), *extra, *recalls, accuracy)]
     for place, point in enumerate(result.points):
         extra = tuple(getattr(point, name) for name in _EXTRA)
-        known = (*_metrics(point.test), *extra, point.validation.clean_accuracy)
+        known = (*_metrics(point.test), *extra, *_recalls(point.retrieval), point.validation.clean_accuracy)
         rows.append((number, place, point.strength, point.seconds, *known))
     return rows
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pandas as pd
 
+from reports.held_out import split_note
 from reports.scores import Blocks
 from reports.statistics.comparisons import LEVEL
 from reports.statistics.intervals import MEANING
 from reports.summaries import ACCEPTED, NO_VICTIM, PENDING, WEAK
 
 
-def board_notes(cells: pd.DataFrame, rows: pd.DataFrame, blocks: Blocks, smallest: float) -> tuple[str, ...]:
+def board_notes(
+    cells: pd.DataFrame, rows: pd.DataFrame, blocks: Blocks, smallest: float, held_out: Sequence[str] = ()
+) -> tuple[str, ...]:
     """What a reader of one board has to know beside its numbers."""
     notes = [_repeats(rows, blocks)] if len(blocks) else []
+    if sides := split_note(blocks.names, held_out):
+        notes.append(sides)
     ranked = int((rows["unranked"] == "").sum())
     if ranked > 1 and smallest * (ranked * (ranked - 1) / 2) > LEVEL:
         notes.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.frames import METRICS, Frames
+from reports.frames import METRICS, RETRIEVAL, Frames
 from reports.statistics.budgets import AREA, SHOWN
 
 BLOCK = ["model", "dataset", "attack", "seed"]
@@ -54,7 +54,8 @@ def at_picks(frames: Frames) -> pd.DataFrame:
     picks = frames.picks
     blind, oracle = picks[picks["rule"] == "blind"], picks[picks["rule"] == "oracle"]
     wanted = blind[blind["budget"] == frames.plan.budget].set_index("cell")
-    found = wanted[[*METRICS, "general_accuracy", "defense_effectiveness", "retained_accuracy_corrected"]]
+    others = ["general_accuracy", *RETRIEVAL, "defense_effectiveness", "retained_accuracy_corrected"]
+    found = wanted[[*METRICS, *others]]
     found = found.reindex(frames.cells.index)
     found.insert(0, "pick", wanted["point"].astype(float))
     success = blind.pivot(index="cell", columns="budget", values="attack_success_rate")

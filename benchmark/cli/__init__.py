@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import typer
 
-from benchmark.cli import looking, running, storing
+from benchmark.cli import (
+    cleaning,
+    comparing,
+    describing,
+    drawing,
+    exchanging,
+    exporting,
+    looking,
+    running,
+    starting,
+    storing,
+    verifying,
+)
 from benchmark.errors import ClipdefenseError, UserError
 
 app = typer.Typer(
@@ -16,7 +29,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How much of a backdoor does a defense remove from a CLIP model, and what does it cost in clean ability?",
 )
-for part in (running, looking, storing):
+PARTS = (
+    running,
+    drawing,
+    comparing,
+    verifying,
+    looking,
+    describing,
+    starting,
+    cleaning,
+    exchanging,
+    exporting,
+    storing,
+)
+for part in PARTS:
     part.register(app)
 
 
@@ -24,6 +50,7 @@ def main() -> None:
     """Runs the command line; mistakes end in one sentence and exit code 2, failures in one and exit code 1."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    warnings.formatwarning = _note
     try:
         _check_packages()
         app(args=arguments, prog_name="clipdefense")
@@ -35,6 +62,13 @@ def main() -> None:
         if debug:
             raise
         _end(f"{type(error).__name__}: {error} (run again with --debug for the traceback)", 1)
+
+
+def _note(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:  # noqa: ARG001
+    """Our own warnings are sentences for the user; those of others say where they come from."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent.parent):
+        return f"{message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 def _end(sentence: str, code: int) -> None:

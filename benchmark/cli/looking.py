@@ -14,6 +14,7 @@ class Listable(StrEnum):
     attacks = "attacks"
     defenses = "defenses"
     inverters = "inverters"
+    detectors = "detectors"
     datasets = "datasets"
     models = "models"
     matrices = "matrices"

@@ -15,7 +15,7 @@ from benchmark.errors import Stopped, UserError
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="Store of trained artifacts [default: CLIPDEFENSE_STORE or user cache].")
+    Path | None, typer.Option("--store", help="Store of trained artifacts; else CLIPDEFENSE_STORE or the user's cache.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:0.")]
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="A plugin from a loose file, file.py:Class.")]
@@ -25,7 +25,10 @@ Only = Annotated[
 Data = Annotated[
     list[str] | None, typer.Option("--data", help="DATASET=PATH reads a data set from there; DATASET.option=value.")
 ]
+Published = Annotated[bool, typer.Option("--published", help="MATRIX names results that come with clipdefense.")]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Print hours, disk and downloads, and compute nothing.")]
 Retry = Annotated[str, typer.Option("--retry", help="'failed' computes failed cells again.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
 def registry_of(plugins: list[str] | None) -> Any:
@@ -65,6 +68,17 @@ def data_options(choices: list[str]) -> dict[str, dict[str, Any]]:
     return options
 
 
+def settings(choices: list[str]) -> dict[str, Any]:
+    """``name=value`` choices as parameters."""
+    found: dict[str, Any] = {}
+    for choice in choices:
+        name, separator, value = choice.partition("=")
+        if not separator or not name:
+            raise UserError(f"--set {choice}: write name=value")
+        found[name] = _typed(value)
+    return found
+
+
 def _typed(value: str) -> Any:
     """A number or a boolean as TOML writes it; everything else is text."""
     import tomllib
@@ -90,11 +104,19 @@ def run_folder(runs: Path, matrix: str) -> Any:
     return RunFolder(runs / Path(matrix).stem)
 
 
+def take_published(name: str, runs: Path) -> None:
+    """Imports results that come with the project into the run folder of their name, where they are not there yet."""
+    from benchmark.exchange.importing import import_results
+    from reports.published import published_file
+
+    import_results(published_file(name), runs, name)
+
+
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(left: str = "stopped; the next run goes on from here") -> Iterator[None]:
     """Ctrl-C, or being asked to terminate, ends in a sentence; everything finished so far is in the store already."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise Stopped("stopped; the next run goes on from here") from interrupt
+        raise Stopped(left) from interrupt

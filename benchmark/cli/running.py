@@ -10,8 +10,10 @@ import typer
 from benchmark.cli.options import (
     Data,
     Device,
+    Estimate,
     Only,
     Plugin,
+    Published,
     Retry,
     Runs,
     StoreOption,
@@ -20,6 +22,7 @@ from benchmark.cli.options import (
     prepared,
     run_folder,
     stoppable,
+    take_published,
 )
 from benchmark.errors import UserError
 
@@ -28,6 +31,7 @@ def plan(
     matrix: str, runs: Runs = Path("runs"), store: StoreOption = None, plugin: Plugin = None, data: Data = None
 ) -> None:
     """Show the cells of a matrix, the stages to train, and what is cached."""
+    from benchmark.bill import bill
     from benchmark.console import console
     from benchmark.planning import plan_of
     from benchmark.views import plan_summary
@@ -35,7 +39,8 @@ def plan(
     ready = prepared(matrix, plugin, data)
     folder = run_folder(runs, ready.matrix.name)
     folder.write_plan(plan_of(*ready))
-    console.print(plan_summary(ready.jobs, ready.studies, folder, open_store(store)))
+    opened = open_store(store)
+    console.print(plan_summary(ready.jobs, ready.studies, folder, opened), "", bill(ready.jobs, opened.has), sep="\n")
 
 
 def run(
@@ -47,15 +52,20 @@ def run(
     plugin: Plugin = None,
     data: Data = None,
     retry: Retry = "",
+    estimate: Estimate = False,
 ) -> None:
     """Compute what is missing of a matrix; a finished matrix computes nothing."""
-    from benchmark.console import Bars, say
+    from benchmark.bill import bill
+    from benchmark.console import Bars, console, say
     from benchmark.runner import Runner, choose_device, selected
 
     if retry not in ("", "failed"):
         raise UserError(f"--retry {retry}: only 'failed' can be retried")
     ready = prepared(matrix, plugin, data)
     chosen, chosen_studies = selected(ready.jobs, ready.studies, only or ())
+    if estimate:
+        console.print(bill(chosen, open_store(store).has))
+        return
     folder = run_folder(runs, ready.matrix.name)
     with stoppable(), Bars() as bars:
         runner = Runner(folder, open_store(store), choose_device(device), bars)
@@ -86,11 +96,13 @@ def status(matrix: str, runs: Runs = Path("runs")) -> None:
     console.print(status_summary(run_folder(runs, matrix)))
 
 
-def report(matrix: str, runs: Runs = Path("runs")) -> None:
+def report(matrix: str, runs: Runs = Path("runs"), published: Published = False) -> None:
     """Write tables and figures of a run, from its results alone, and print the leaderboard."""
     from benchmark.console import Bars, say
     from reports.api import write_report
 
+    if published:
+        take_published(matrix, runs)
     with Bars() as bars:
         written = write_report(run_folder(runs, matrix), progress=bars)
     say(written.text)

@@ -13,6 +13,7 @@ from benchmark.contract.attacks import attack_checks
 from benchmark.contract.checks import Check, ContractViolation, Outcome, run_checks
 from benchmark.contract.datasets import dataset_checks
 from benchmark.contract.defenses import defense_checks
+from benchmark.contract.detectors import detector_checks
 from benchmark.contract.inverters import inverter_checks
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "attack_checks",
     "dataset_checks",
     "defense_checks",
+    "detector_checks",
     "inverter_checks",
     "run_checks",
 ]

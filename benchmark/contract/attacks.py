@@ -12,6 +12,7 @@ from benchmark.contract import trial
 from benchmark.contract.checks import Check, PluginChecks, blaming, called, checks_of, governed, hurried, require
 from benchmark.contract.state import changes, generators_seeded, generators_state, model_state, pairs_state
 from benchmark.contract.triggers import SIZES, TriggerChecks, require_keepable
+from benchmark.marking import marked
 from benchmark.models import Clip
 from benchmark.pixels import all_images, to_float
 from benchmark.poisoning import poison, routes_of
@@ -114,10 +115,9 @@ class PoisonChecks:
     def poison_marks_the_exact_count(self) -> None:
         for count in (1, POISONS):
             before = self._pairs()
-            marked = int(_marked(before, self._poison(before, count)).sum())
-            require(
-                marked == count, f"{self.who}: {count} poisons were asked for, {marked} pairs changed; change that many"
-            )
+            found = int(marked(before, self._poison(before, count)).sum())
+            asked = f"{self.who}: {count} poisons were asked for"
+            require(found == count, f"{asked}, {found} pairs changed; change that many")
 
     def poison_keeps_order(self) -> None:
         before = self._pairs()
@@ -145,13 +145,6 @@ class PoisonChecks:
         self._poison(pairs)
         moved = changes(before, generators_state())
         require(not moved, f"{self.who}: poisoning moved {moved}; use a torch.Generator of its own")
-
-
-def _marked(before: Pairs, after: Pairs) -> Tensor:
-    """Which pairs (n,) differ in image or caption."""
-    images = (all_images(before.images) != all_images(after.images)).flatten(1).any(dim=1)
-    captions = [old != new for old, new in zip(before.captions, after.captions, strict=True)]
-    return images | torch.tensor(captions)
 
 
 class PromptChecks:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from benchmark.data.base import Split
-from benchmark.data.stored import Stored
+from benchmark.data.collection import Collection
+from benchmark.data.records import Columns
+from benchmark.data.stored import Download, Stored
+from benchmark.fingerprint import digest
 from benchmark.progress import Progress
 from benchmark.seeds import image_ids
 from benchmark.types import Pairs
@@ -20,9 +23,13 @@ class Captioned(Stored):
 
     Has no classes, so class_names_are_distinct and labels_are_classes cannot hold. The templates are OpenAI's 80 for
     ImageNet, from which poisoned captions are drawn (arXiv 2303.03323).
+
+    Args:
+        every_caption: gives all texts of an image, one a line, where the column holds lists: for retrieval.
     """
 
     caption_column: str = "caption"
+    every_caption: bool = False
 
     class_names = ()
     contract_exceptions = ("class_names_are_distinct", "labels_are_classes")
@@ -35,6 +42,13 @@ class Captioned(Stored):
 
     def _needs_caption(self) -> bool:
         return True
+
+    def _columns(self) -> Columns:
+        return replace(super()._columns(), every_caption=self.every_caption)
+
+    def _key(self, collection: Collection, split: Split, image_size: int) -> str:
+        key = super()._key(collection, split, image_size)
+        return digest([key, "every caption"]) if self.every_caption else key
 
     def load(
         self,
@@ -74,16 +88,17 @@ class Captioned(Stored):
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptualCaptions(Captioned):
-    """CC3M (doi:10.18653/v1/P18-1238) as webdataset shards; 64 of the 331 hold more than 500,000 pairs.
+    """CC3M (doi:10.18653/v1/P18-1238) as webdataset shards; 576 hold 2,905,954 pairs, the first 124 about 625,000.
 
     Has no classes, so class_names_are_distinct and labels_are_classes cannot hold.
     """
 
     path: str = "pixparse/cc3m-wds"
     test_split: str = "validation"
-    shards: int = 64
+    shards: int = 124
 
     name = "cc3m"
+    download = Download(training=262e9, files=576, test=1.2e9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,3 +112,4 @@ class Coco(Captioned):
     caption_column: str = "sentences_raw"
 
     name = "coco"
+    download = Download(training=17e9, files=1, test=0.0)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmark.data.labelled import Labelled
+from benchmark.data.stored import Download
 from benchmark.errors import UserError
 
 
@@ -19,6 +20,7 @@ class Cifar10(Labelled):
     path: str = "uoft-cs/cifar10"
 
     name = "cifar10"
+    download = Download(training=0.12e9, files=1, test=0.024e9)
 
     def _templates(self) -> tuple[str, ...]:
         return ("a photo of a {}", "a blurry photo of a {}", "a small picture of a {}", "a cropped photo of the {}")
@@ -32,6 +34,7 @@ class Cifar100(Labelled):
     label_column: str = "fine_label"
 
     name = "cifar100"
+    download = Download(training=0.12e9, files=1, test=0.024e9)
 
     def _renamed(self) -> Mapping[str, str]:
         return {"cra": "crab"}
@@ -211,6 +214,7 @@ class ImageNet(Labelled):
     test_split: str = "validation"
 
     name = "imagenet"
+    download = Download(training=147e9, files=294, test=6.7e9)
     contract_exceptions = ("class_names_are_distinct",)
 
     @property
@@ -218,6 +222,10 @@ class ImageNet(Labelled):
         from open_clip import IMAGENET_CLASSNAMES
 
         return tuple(IMAGENET_CLASSNAMES)
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        return self.class_names
 
     def _templates(self) -> tuple[str, ...]:
         from open_clip import OPENAI_IMAGENET_TEMPLATES

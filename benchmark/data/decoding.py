@@ -123,6 +123,7 @@ class _Writer:
         self._labels: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._good: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
         self._captions: list[str] = []
+        self._first_bad = ""
 
     def __enter__(self) -> _Writer:
         self._file = os.open(self._folder / "images.bin", os.O_RDWR | os.O_CREAT, 0o644)
@@ -162,8 +163,8 @@ class _Writer:
             bad = attempted - int(self._good.sum())
             if bad > _TOLERATED * len(self._rows):
                 raise UserError(
-                    f"{self._order.name}: {bad} of {attempted} images cannot be read, more than one in a hundred; "
-                    "fetch the data again"
+                    f"{self._order.name}: {bad} of {attempted} images cannot be read, more than one in a hundred "
+                    f"(the first is {self._first_bad}); fetch the data again"
                 )
             del chunk  # or it would stay in memory while the next one is gathered
 
@@ -175,6 +176,8 @@ class _Writer:
         for record, slot in zip(chunk, slots, strict=True):
             self._labels[slot] = -1 if record.label is None else record.label
             self._captions[slot] = record.caption
+            if not self._first_bad and not self._good[slot]:
+                self._first_bad = f"'{record.image}'" if isinstance(record.image, Path) else f"row {record.row}"
         return len(done)
 
     def _decode_one(self, record: Record, slot: int) -> bool:
@@ -210,7 +213,10 @@ class _Writer:
         }
         (self._folder / "entry.json").write_text(json.dumps(about), encoding="utf-8")
         if bad := len(self._rows) - len(slots):
-            message = f"{self._order.name}: {bad} of {len(self._rows)} images could not be read and were left out"
+            message = (
+                f"{self._order.name}: {bad} of {len(self._rows)} images could not be read and were left out "
+                f"(the first is {self._first_bad})"
+            )
             warnings.warn(message, stacklevel=2)
 
     def _sums(self) -> NDArray[np.uint32]:

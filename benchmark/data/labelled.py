@@ -54,6 +54,11 @@ class Labelled(Stored):
         training, _ = collection.splits(self.train_split, self.test_split)
         return self._readable(self._class_source(collection, training).class_names)
 
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The class names where no network is needed to read them, otherwise nothing."""
+        return self.class_names if self.at_hand else ()
+
     def _accept(self, source: Source) -> None:
         self._readable(source.class_names)
 
@@ -101,7 +106,7 @@ class Labelled(Stored):
         if len(wrong):
             row, label = entry.rows[wrong[0]], entry.labels[wrong[0]]
             said = "no class" if label < 0 else f"class {label}, of {len(names)} named ones"
-            raise UserError(f"{self._called(split)} row {row} has {said}; choose another split, column or class_file")
+            raise UserError(f"{self._called(split)}: row {row} has {said}; choose another split, column or class_file")
         ids = image_ids(self.name, split, entry.rows)
         return Pairs(
             images=entry.images,

@@ -27,11 +27,15 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Names of the columns to read; an empty one is not read."""
+    """Names of the columns to read; an empty one is not read.
+
+    ``every_caption`` takes all texts of a list of texts, one a line, instead of one of them.
+    """
 
     image: str
     label: str = ""
     caption: str = ""
+    every_caption: bool = False
 
 
 class Source(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ from benchmark.errors import UserError, did_you_mean
 from benchmark.fingerprint import digest
 from benchmark.progress import Progress
 from benchmark.store import default_store
+
+
+class Download(NamedTuple):
+    """What a set's files weigh on the hub, in bytes, about; ``files`` is the number of those for training."""
+
+    training: float
+    files: int
+    test: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,8 @@ class Stored:
     shards: int = 0
     seed: int = 0
 
+    download: ClassVar[Download | None] = None
+
     @property
     def name(self) -> str:
         return Path(self.path).name or type(self).__name__.lower()
@@ -89,6 +99,8 @@ class Stored:
         return digest(["hub", self.path, self.revision])
 
     def _collection(self, folder: Path) -> Collection:
+        if not self.path:
+            raise UserError(f"dataset '{self.name}' has no path; set it to a folder, or to OWNER/NAME on the hub")
         return locate(self.path, config=self.config, revision=self.revision, folder=folder / "hub")
 
     def _columns(self) -> Columns:
@@ -130,7 +142,7 @@ class Stored:
         return found if count is None else found.first(count)
 
     def _called(self, split: str) -> str:
-        return f"dataset '{self.name}', split '{split}',"
+        return f"split '{split}' of dataset '{self.name}'"
 
     def _key(self, collection: Collection, split: Split, image_size: int) -> str:
         """Everything that decides which pixels and texts an entry holds."""
@@ -140,6 +152,8 @@ class Stored:
 
     def _source(self, collection: Collection, split: Split, progress: Progress | None) -> tuple[Source, Rows]:
         training, testing = collection.splits(self.train_split, self.test_split)
+        if self.shards < 0:
+            raise UserError(f"dataset '{self.name}': {self.shards} shards cannot be used; give a number, or 0 for all")
         training = training[: self.shards or None]
         shares = Shares(
             test=0.0 if testing else self.test_share, validation=self.validation_share, defender=self.defender_share

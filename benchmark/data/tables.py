@@ -34,10 +34,11 @@ def _image(value: Any, folder: Path) -> bytes | Path | None:
     return value if isinstance(value, bytes) and value else None
 
 
-def _caption(value: Any, row: int) -> str:
-    if isinstance(value, list | tuple):
-        value = value[row % len(value)] if value else ""
-    return " ".join(str(value).split()) if value is not None else ""
+def _caption(value: Any, row: int, every: bool) -> str:
+    texts = [" ".join(str(text).split()) for text in (value if isinstance(value, list | tuple) else [value]) if text]
+    if every:
+        return "\n".join(text for text in texts if text)
+    return texts[row % len(texts)] if texts else ""
 
 
 class _Table:
@@ -48,6 +49,7 @@ class _Table:
         self._image = _chosen(columns.image, names, kinds, "Image", where)
         self._label = _chosen(columns.label, names, kinds, "ClassLabel", where)
         self._caption = _chosen(columns.caption, names, kinds, "", where)
+        self._every = columns.every_caption
         self._read = [name for name in (self._image, self._label, self._caption) if name]
         self._where = where
         described = features.get(self._label)
@@ -64,7 +66,7 @@ class _Table:
                 row,
                 _image(columns[self._image][place], folder),
                 self._number(columns[self._label][place]) if self._label else None,
-                _caption(columns[self._caption][place], row) if self._caption else "",
+                _caption(columns[self._caption][place], row, self._every) if self._caption else "",
             )
 
     def _number(self, label: Any) -> int | None:

@@ -8,10 +8,19 @@ from typing import Any
 import torch
 
 from benchmark.architectures import Recipe
+from benchmark.classification import ZeroShotHead
+from benchmark.errors import ClipdefenseError
+from benchmark.jobs import Job
 from benchmark.models import Clip
 from benchmark.progress import Progress, Silent
 from benchmark.training import Meter, Part, overridden, train
 from benchmark.types import Context, Loss, Pairs, Train
+
+
+def _against(head: ZeroShotHead, model: Clip, pairs: Pairs, parts: Part) -> Loss:
+    if parts == "text":
+        raise ClipdefenseError("the classification protocol trains the vision tower; give a loss for the text tower")
+    return head.loss(model, pairs)
 
 
 def bound_train(
@@ -22,8 +31,9 @@ def bound_train(
     meter: Meter | None = None,
     progress: Progress | None = None,
     description: str = "training",
+    head: ZeroShotHead | None = None,
 ) -> Train:
-    """The training loop with a recipe as defaults, always from the same seed."""
+    """The training loop from one seed with a recipe as defaults; a head makes its loss that of classification."""
 
     def run(
         model: Clip,
@@ -45,6 +55,8 @@ def bound_train(
             weight_decay=weight_decay,
             warmup_steps=warmup_steps,
         )
+        if loss is None and head is not None:
+            loss, parts = _against(head, model, pairs, parts), "vision"
         return train(
             model,
             pairs,
@@ -59,6 +71,13 @@ def bound_train(
         )
 
     return run
+
+
+def head_of(job: Job) -> ZeroShotHead | None:
+    """The head that a job's matrix trains against, or None under the contrastive protocol."""
+    if job.matrix.protocol.kind == "contrastive":
+        return None
+    return ZeroShotHead(class_names=tuple(job.dataset.class_names), templates=tuple(job.dataset.templates))
 
 
 def make_context(

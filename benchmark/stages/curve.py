@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from benchmark.metering import PeakMemory, synchronised
 from benchmark.metrics import defense_effectiveness, retained_accuracy
 from benchmark.models import Clip
 from benchmark.picking import VICTIM, loss_bound, oracle_pick
-from benchmark.results import Measured, Outcomes, PointRecord
+from benchmark.results import Measured, Outcomes, PointRecord, Recall
+from benchmark.retrieval import Gallery, recall
 from benchmark.types import Context, Defense, Pairs
 
 
@@ -39,6 +40,7 @@ class Examination:
     validation: Probe
     test: Probe
     general: tuple[General, ...] = ()
+    retrieval: tuple[Gallery, ...] = ()
     precision: str = "float32"
 
     def of(self, model: Clip) -> Examined:
@@ -48,6 +50,7 @@ class Examination:
             validation=measure(model, self.validation, self.precision),
             test=measure(model, self.test, self.precision),
             general=float(np.mean(others)) if others else None,
+            retrieval=tuple(recall(model, gallery, self.precision) for gallery in self.retrieval),
         )
 
 
@@ -58,6 +61,13 @@ class Examined:
     validation: Measurement
     test: Measurement
     general: float | None
+    retrieval: tuple[Recall, ...] = ()
+
+
+class Examiner(Protocol):
+    """Measures models, always on the same."""
+
+    def of(self, model: Clip) -> Examined: ...
 
 
 @dataclass(kw_only=True)
@@ -110,7 +120,7 @@ def checked_points(points: Iterable[Any], name: str) -> Iterator[tuple[float, Cl
 class _Climb:
     """Walks up a defense's points and keeps the picked models only."""
 
-    def __init__(self, victim: Clip, before: Examined, examination: Examination, budget: float) -> None:
+    def __init__(self, victim: Clip, before: Examined, examination: Examiner, budget: float) -> None:
         self.before, self.examination, self.budget = before, examination, budget
         self.curve = Curve(blind_model=victim, oracle_model=victim)
         self.within = True
@@ -135,6 +145,7 @@ class _Climb:
             defense_effectiveness=defense_effectiveness(before, rates),
             retained_accuracy=plain,
             retained_accuracy_corrected=corrected,
+            retrieval=after.retrieval,
         )
 
     def _pick(self, model: Clip) -> None:
@@ -163,7 +174,7 @@ def climb(
     before: Examined,
     defense: Defense,
     context: Context,
-    examination: Examination,
+    examination: Examiner,
     *,
     budget: float,
     name: str,

@@ -18,14 +18,19 @@ from benchmark.registry import location_of
 from benchmark.types import Attack
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, recorded: Mapping[str, str] | None = None) -> None:
     """Writes tensors as safetensors, whose own errors are none that a caller of the operating system expects.
+
+    Args:
+        tensors: by name.
+        path: of the file.
+        recorded: what the file's header says beside them.
 
     Raises:
         StorageError: the disk is full or read-only.
     """
     try:
-        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path)
+        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path, dict(recorded or {}))
     except SafetensorError as error:
         raise StorageError(f"cannot write '{path}': {error}; free space or choose another store") from error
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from benchmark.data.asking import with_every_caption
 from benchmark.data.base import Dataset, Split
-from benchmark.errors import UserError
+from benchmark.data.captioned import Captioned
+from benchmark.data.checked import checked_pairs
+from benchmark.data.labelled import Labelled
+from benchmark.errors import blaming
 from benchmark.evaluation import Probe
 from benchmark.jobs import Job
 from benchmark.pairs import concatenated
+from benchmark.progress import Progress
+from benchmark.retrieval import Gallery
 from benchmark.stages.curve import Examination, Examined, General
 from benchmark.types import Attack, Pairs
 
@@ -37,8 +44,8 @@ class Recent:
 class Materials:
     """Data as the jobs ask for it; what was loaded last stays in memory."""
 
-    def __init__(self) -> None:
-        self._pairs, self._examinations = Recent(12), Recent(4)
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._pairs, self._examinations, self._progress = Recent(12), Recent(4), progress
 
     def pairs(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
         """Labelled pairs of a split.
@@ -49,12 +56,13 @@ class Materials:
         name = (repr(dataset), type(dataset).__name__, split, count, image_size)
         return self._pairs.get(name, lambda: self._load(dataset, split, count, image_size))
 
-    @staticmethod
-    def _load(dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
-        pairs = dataset.load(split, count, image_size)
-        if not isinstance(pairs, Pairs) or not len(pairs):
-            raise UserError(f"dataset '{dataset.name}' gives no pairs for split '{split}'")
-        return pairs
+    def _load(self, dataset: Dataset, split: Split, count: int | None, image_size: int) -> Pairs:
+        with blaming(f"dataset '{dataset.name}': load()"):
+            if isinstance(dataset, Labelled | Captioned):
+                found = dataset.load(split, count, image_size, progress=self._progress)
+            else:
+                found = dataset.load(split, count, image_size)
+        return checked_pairs(found, dataset.name, split, count, image_size)
 
     def pretraining(self, job: Job, image_size: int) -> Pairs:
         """Everything that an embedded model is trained on, captions only."""
@@ -66,16 +74,24 @@ class Materials:
         return concatenated(*parts)
 
     def victim_pairs(self, job: Job, image_size: int) -> Pairs:
-        return self.pairs(job.dataset, "train", job.matrix.sizes.victim_pairs, image_size)
+        return self._trained_on(job, "train", job.matrix.sizes.victim_pairs, image_size)
 
     def defender_pairs(self, job: Job, image_size: int) -> Pairs:
-        return self.pairs(job.dataset, "defender", job.matrix.sizes.clean_pairs, image_size)
+        return self._trained_on(job, "defender", job.matrix.sizes.clean_pairs, image_size)
+
+    def _trained_on(self, job: Job, split: Split, count: int, image_size: int) -> Pairs:
+        """Pairs to train on. Captioned ones have no labels; the classes they speak of are those that are tested."""
+        pairs = self.pairs(job.training, split, count, image_size)
+        if job.captions is None:
+            return pairs
+        return replace(pairs, labels=None, class_names=tuple(job.dataset.class_names))
 
     def examination(self, job: Job, attack: Attack, image_size: int) -> Examination:
         """What every model of a cell is measured on, with the attack's trigger stamped once."""
         sizes = job.matrix.sizes
-        measured = (sizes.validation, sizes.test, sizes.general)
-        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, measured, tuple(job.general))
+        measured = (sizes.validation, sizes.test, sizes.general, sizes.retrieval)
+        named = tuple(job.general), tuple(job.retrieval)
+        name = (repr(job.dataset), repr(attack), job.keys.get("fitted"), image_size, measured, named)
 
         def make() -> Examination:
             templates = tuple(job.dataset.templates)
@@ -88,10 +104,15 @@ class Materials:
                 )
                 for other in job.general.values()
             )
+            retrieval = tuple(
+                Gallery.of(self.pairs(with_every_caption(other), "test", sizes.retrieval, image_size))
+                for other in job.retrieval.values()
+            )
             return Examination(
                 validation=Probe.of(attack, validation, templates, image_size),
                 test=Probe.of(attack, test, templates, image_size),
                 general=general,
+                retrieval=retrieval,
                 precision=job.matrix.precision,
             )
 

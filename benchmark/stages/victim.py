@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.architectures import Recipe
 from benchmark.models import Clip
 from benchmark.poisoning import poison
-from benchmark.progress import Progress
-from benchmark.training import last, train
+from benchmark.training import last
 from benchmark.types import Attack, Batch, Context, Loss, Objective, Pairs
 
 
@@ -19,17 +17,19 @@ def training_pairs(attack: Attack | None, pairs: Pairs, poisons: int, templates:
 
 
 def train_victim(
-    clean: Clip,
-    attack: Attack | None,
-    pairs: Pairs,
-    recipe: Recipe,
-    *,
-    context: Context,
-    precision: str,
-    progress: Progress,
-    description: str,
+    clean: Clip, attack: Attack | None, pairs: Pairs, context: Context, learning_rate: float | None = None
 ) -> Clip:
-    """Fine-tunes the clean model on poisoned pairs, under the attack's own loss where it has one."""
+    """Fine-tunes the clean model on poisoned pairs with the training loop of the attacker's context.
+
+    An attack with a loss of its own trains with that; the others minimise the loss of the protocol.
+
+    Args:
+        clean: the start.
+        attack: None for a benign victim.
+        pairs: what to train on, poisons included.
+        context: the attacker's.
+        learning_rate: of a rung of a ladder; None takes that of the training loop.
+    """
     loss: Loss | None = None
     if isinstance(attack, Objective):
         objective: Any = attack
@@ -37,14 +37,4 @@ def train_victim(
         def loss(model: Clip, batch: Batch) -> Any:
             return objective.loss(model, batch, context)
 
-    snapshots = train(
-        clean,
-        pairs,
-        recipe,
-        seed=context.seed,
-        loss=loss,
-        precision=precision,
-        progress=progress,
-        description=description,
-    )
-    return last(snapshots)
+    return last(context.train(clean, pairs, loss=loss, learning_rate=learning_rate))

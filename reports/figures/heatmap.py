@@ -12,17 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Polygon, Rectangle
 
+from reports.figures.holes import HOLES, draw_hole, draw_state, hole_handles
 from reports.figures.sheet import Legend, Sheet, text_width
-from reports.figures.style import GREY, INK, PALE, Style
+from reports.figures.style import INK, Style
 from reports.figures.view import View
 from reports.knowledge import board_order
 
 MAP = "rocket_r"
-_HOLES = {"failed": (GREY, ""), "skipped": ("#F2F2F2", "/////"), "missing": ("white", "")}
-_LETTERS = {"failed": "F", "skipped": "S", "missing": "?"}
-_PARTIAL = "#56B4E9"
 _DARK = 0.33
 """Success above which the colour is dark enough for white letters."""
 
@@ -44,7 +41,7 @@ def draw(view: View) -> tuple[Figure, pd.DataFrame] | None:
         left=left,
         top=0.2 * em,
         bottom=(0.8 * widest if slanted else 1.5 * em) + 6.6 * em,
-        legend=Legend(_handles(table), style),
+        legend=Legend(hole_handles(table["state"]), style),
     )
     figure, [[axis]] = sheet.drawn()
     values = table.pivot(index="method", columns="attack", values="attack_success_rate").reindex(columns=attacks)
@@ -95,38 +92,17 @@ def _colour_bar(figure: Figure, sheet: Sheet, style: Style) -> None:
 
 
 def _cell(axis: Axes, x: int, y: int, row: Mapping[Any, Any], style: Style) -> None:
-    if row["state"] not in _HOLES:
+    if row["state"] in HOLES:
+        draw_hole(axis, x, y, row["state"], style)
+    else:
         _number(axis, x, y, row, style)
-        return
-    face, hatch = _HOLES[row["state"]]
-    axis.add_patch(Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, facecolor=face, edgecolor=PALE, hatch=hatch, lw=0.5))
-    look: dict[str, Any] = {"color": "white" if row["state"] == "failed" else INK, "fontsize": style.small}
-    axis.text(x + 0.5, y + 0.5, _LETTERS[row["state"]], ha="center", va="center", **look)
 
 
 def _number(axis: Axes, x: int, y: int, row: Mapping[Any, Any], style: Style) -> None:
     success, accuracy, weak = row["attack_success_rate"], row["clean_accuracy"], row["state"] == "weak"
     ink = "white" if success > _DARK and not weak else INK
-    if weak:
-        axis.add_patch(Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, facecolor="white", alpha=0.75, lw=0))
-        axis.add_patch(Rectangle((x + 0.06, y + 0.08), 0.88, 0.84, fill=False, edgecolor=GREY, linestyle="--", lw=0.6))
-    if row["state"] == "partial":
-        axis.add_patch(Polygon([(x + 0.72, y + 0.03), (x + 0.98, y + 0.03), (x + 0.98, y + 0.38)], color=_PARTIAL))
+    draw_state(axis, x, y, row["state"])
     shown = f"({100 * success:.0f})" if weak else f"{100 * success:.0f}"
     centred: dict[str, Any] = {"ha": "center", "va": "center", "color": ink, "in_layout": False}
     axis.text(x + 0.5, y + 0.34, shown, fontsize=style.font, **centred)
     axis.text(x + 0.5, y + 0.77, f"{100 * accuracy:.0f}", fontsize=style.small * 0.8, **centred)
-
-
-def _handles(table: pd.DataFrame) -> list[Patch]:
-    states = set(table["state"])
-    found = [
-        Patch(facecolor=face, edgecolor=GREY, hatch=hatch, label=f"{_LETTERS[state]}: {state}")
-        for state, (face, hatch) in _HOLES.items()
-        if state in states
-    ]
-    if "weak" in states:
-        found.append(Patch(facecolor="white", edgecolor=GREY, linestyle="--", label="(n): weak victim"))
-    if "partial" in states:
-        found.append(Patch(facecolor=_PARTIAL, edgecolor="none", label="some seeds missing"))
-    return found

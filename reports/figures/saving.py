@@ -26,14 +26,14 @@ class Drawn:
 
 def save(drawn: Drawn, folder: Path) -> tuple[Path, ...]:
     """Writes NAME.pdf, NAME.png and NAME.csv."""
-    contents = {"png": _png(drawn.figure), "pdf": _pdf(drawn.figure), "csv": drawn.data.to_csv(index=False).encode()}
+    contents = {"png": png(drawn.figure), "pdf": _pdf(drawn.figure), "csv": drawn.data.to_csv(index=False).encode()}
     for kind, content in contents.items():
         write_atomically(folder / f"{drawn.name}.{kind}", content)
     return tuple(folder / f"{drawn.name}.{kind}" for kind in contents)
 
 
-def _png(figure: Figure) -> bytes:
-    """The canvas is asked itself, because ``savefig`` draws everything twice."""
+def png(figure: Figure) -> bytes:
+    """The figure as PNG. The canvas is asked itself, because ``savefig`` draws everything twice."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

@@ -9,26 +9,34 @@ import pandas as pd
 
 from benchmark.runs import write_atomically
 from reports.boards import Board
+from reports.detection import DetectionBoard, detection_frame
 from reports.frames import Frames
 from reports.matrix import matrix
-from reports.tables import latex, markdown, plain
+from reports.tables import detection, latex, markdown, plain
 from reports.tables.layout import sections
 
 
-def write_tables(frames: Frames, boards: Sequence[Board], folder: Path) -> tuple[str, tuple[Path, ...]]:
-    """The leaderboard as text, and leaderboard.md, .csv, .tex, by_attack.csv and comparisons.csv on disk."""
+def write_tables(
+    frames: Frames, boards: Sequence[Board], folder: Path, detected: Sequence[DetectionBoard] = ()
+) -> tuple[str, tuple[Path, ...]]:
+    """The leaderboard as text, and leaderboard.md, .csv, .tex, by_attack.csv and comparisons.csv on disk.
+
+    The boards of detectors follow in the text and in leaderboard.md, and are detection.csv where there are some.
+    """
     by_attack = matrix(frames)
     laid_out = list(sections(boards, by_attack))
     contents = {
-        "leaderboard.md": markdown.render(frames, laid_out),
+        "leaderboard.md": markdown.render(frames, laid_out) + detection.markdown(detected),
         "leaderboard.csv": leaderboard_frame(boards).to_csv(index=False),
         "leaderboard.tex": latex.render(frames, laid_out),
         "by_attack.csv": by_attack.to_csv(index=False),
         "comparisons.csv": _tagged(boards, [board.pairs for board in boards]).to_csv(index=False),
     }
+    if detected:
+        contents["detection.csv"] = detection_frame(detected).to_csv(index=False)
     for name, content in contents.items():
         write_atomically(folder / name, content.encode())
-    return plain.render(frames, laid_out), tuple(folder / name for name in contents)
+    return plain.render(frames, laid_out) + detection.plain(detected), tuple(folder / name for name in contents)
 
 
 def leaderboard_frame(boards: Sequence[Board]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from reports.frames import Frames
@@ -18,25 +19,43 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
+    "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
     **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{character: f"{{{character}}}" for character in "[]*"},  # after a line break or an item they would be an option
 }
+_LATIN = {letter for letter in map(chr, range(0xC0, 0x180)) if letter.isalpha()} - set("ĦħĸĿŀŉŦŧſ")
+"""Letters of the T1 encoding; others are spelt by their code point."""
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX sets as it is."""
-    return "".join(_SPECIAL.get(character, character) for character in text).replace("\n", " ")
+    """Text that LaTeX sets as it is; control characters become spaces."""
+    return "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    if character in _SPECIAL or " " <= character <= "~":
+        return _SPECIAL.get(character, character)
+    if character in _LATIN:
+        return character
+    plain = unicodedata.normalize("NFKD", character)
+    if plain != character and plain.isascii():
+        return escaped(plain)
+    return " " if not character.isprintable() else f"U+{ord(character):04X}"
 
 
 def render(frames: Frames, sections: Sequence[Section]) -> str:
     """One table per board, one with its details, one with success by attack, then the holes."""
+    flushed = [r"\clearpage"] if len(sections) > 1 else []  # LaTeX gives up on hundreds of floats without a page
     parts = [PREAMBLE, _paragraph(f"{frames.plan.matrix}.", counts(frames), LEGEND)]
     for section in sections:
         parts += [_paragraph(f"{section.title}.", *section.notes)] if section.notes else []
         parts += [_environment(main, f"{board.title}.", *board.notes) for board, main, _ in section.boards]
+        parts += flushed
     parts.append(_paragraph("Details.", DETAIL_LEGEND))
     for section in sections:
         parts += [_environment(detail, f"Details: {board.title}.") for board, _, detail in section.boards]
-        parts.append(_environment(section.by_attack, f"{section.title}.", MATRIX_LEGEND))
+        parts += [_environment(section.by_attack, f"{section.title}.", MATRIX_LEGEND), *flushed]
     holes = hole_sentences(frames)
     if holes:
         items = "\n".join(f"  \\item {escaped(sentence)}" for sentence in holes)
@@ -55,7 +74,7 @@ def _environment(table: Table, *caption: str) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            f"\\caption{{{escaped(' '.join(caption))}}}",
+            f"\\caption{{{escaped(' '.join(caption))}}}\\smallskip",
             r"\resizebox{\linewidth}{!}{%",
             f"\\begin{{tabular}}{{{columns}}}",
             r"\toprule",

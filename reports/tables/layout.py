@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from reports.boards import Board
+from reports.frames import RETRIEVAL
 from reports.matrix import OK, PARTIAL, WEAK
 from reports.notes import victim_notes
 from reports.tables.entries import DASH, Entry, duration, interval, number, percent, span
@@ -27,8 +28,10 @@ LEGEND = (
 DETAIL_LEGEND = (
     "Area: mean success over budgets of 0 to 5 points. Oracle: success at a pick that looks at the attack, which no "
     "defender can; never ranks. Shift: largest rise of another wrong class under the trigger. Robust: triggered images "
-    "that keep their class. General: accuracy on other data sets. Over: cells whose test loss exceeds the budget. "
-    "Kept: cells where the pick is the victim itself. Rates in percent."
+    "that keep their class. General: accuracy on other data sets. R@1: retrieval on captioned sets, mean of both "
+    "directions. Over: cells whose test loss exceeds the budget. Kept: cells where the pick is the victim itself. "
+    "Rebound, where the matrix asks for it: highest success while the pick is fine-tuned on clean pairs. Rates in "
+    "percent."
 )
 MATRIX_LEGEND = (
     "Attack success in percent at the blind pick, mean over seeds. In parentheses: the victim is weak and not ranked "
@@ -60,14 +63,28 @@ def main_table(board: Board) -> Table:
     headers = ["Rank", "Defense", f"Success at {board.budget:g} pts (%)", "Worst attack (%)", "Clean accuracy (%)"]
     headers += ["Loss", "Harm", "Range", "Cells"]
     rows = [_main_row(row) for row in board.rows.to_dict("records")]
-    return headers, rows + [_reference_row(row) for row in board.references.to_dict("records")]
+    rows += [_reference_row(row) for row in board.references.to_dict("records")]
+    return _with_sides(headers, rows, board) if board.held_out else (headers, rows)
+
+
+def _with_sides(headers: list[str], rows: list[list[Entry]], board: Board) -> Table:
+    """Success over dev and over held-out attacks, right after the success over all."""
+    both = pd.concat([board.rows, board.references])[["dev_success", "held_out_success"]]
+    sides = [[Entry(percent(dev)), Entry(percent(held))] for dev, held in both.itertuples(index=False)]
+    wider = [[*row[:3], *side, *row[3:]] for row, side in zip(rows, sides, strict=True)]
+    return [*headers[:3], "Dev (%)", "Held out (%)", *headers[3:]], wider
 
 
 def detail_table(board: Board) -> Table:
     """The same methods at other budgets, with what else was measured and what it cost."""
     headers = ["Defense", "at 1 (%)", "at 2 (%)", "at 5 (%)", "Area (%)", "Oracle (%)", "Shift (%)", "Robust (%)"]
-    headers += ["General (%)", "Time", "Clean pairs", "Steps", "Over", "Kept"]
-    return headers, [_detail_row(row) for row in board.rows.to_dict("records")]
+    retrieval = ["R@1 (%)"] if RETRIEVAL[0] in board.rows else []
+    headers += ["General (%)", *retrieval, "Time", "Clean pairs", "Steps", "Over", "Kept"]
+    rows = [_detail_row(row) for row in board.rows.to_dict("records")]
+    if board.rows["rebound"].notna().any():
+        headers.append("Rebound (%)")
+        rows = [[*row, Entry(percent(back))] for row, back in zip(rows, board.rows["rebound"], strict=True)]
+    return headers, rows
 
 
 def matrix_table(group: pd.DataFrame) -> Table:
@@ -106,7 +123,8 @@ def _detail_row(row: Row) -> list[Entry]:
     rates = [percent(row[name]) for name in ("area", "oracle_success", "trigger_shift", "robust_accuracy")]
     counts = [number(row["clean_pairs"], 0), number(row["optimiser_steps"], 0)]
     counts += [f"{row['cells_overshooting']}/{row['cells_ok']}", f"{row['keeps_victim']}/{row['cells_ok']}"]
-    shown = [*budgets, *rates, percent(row["general_accuracy"]), duration(row["seconds"]), *counts]
+    others = [percent(row[name]) for name in ("general_accuracy", RETRIEVAL[0]) if name in row]
+    shown = [*budgets, *rates, *others, duration(row["seconds"]), *counts]
     return [Entry(row["method"], bold=row["rank"] == 1), *map(Entry, shown)]
 
 

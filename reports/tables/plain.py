@@ -18,17 +18,17 @@ _HOLES_SHOWN = 12
 
 def render(frames: Frames, sections: Sequence[Section]) -> str:
     """Every board with its notes, then the holes; ready to print."""
-    parts = [_wrapped(f"{frames.plan.matrix}: {frames.plan.summary}".rstrip(": "), ""), counts(frames)]
+    parts = [wrapped(f"{frames.plan.matrix}: {frames.plan.summary}".rstrip(": "), ""), counts(frames)]
     for section in sections:
-        parts += ["", section.title.upper(), *(_wrapped(note, "  ") for note in section.notes)]
+        parts += ["", section.title.upper(), *(wrapped(note, "  ") for note in section.notes)]
         for board, main, _ in section.boards:
             parts += ["", f"The defender knows: {board.knowledge}", _table(main)]
-            parts += [_wrapped(note, "  ") for note in board.notes]
+            parts += [wrapped(note, "  ") for note in board.notes]
     holes = hole_sentences(frames)
-    parts += ["", *(_wrapped(f"Hole: {sentence}", "  ") for sentence in holes[:_HOLES_SHOWN])]
+    parts += ["", *(wrapped(f"Hole: {sentence}", "  ") for sentence in holes[:_HOLES_SHOWN])]
     if len(holes) > _HOLES_SHOWN:
         parts.append(f"  ... and {len(holes) - _HOLES_SHOWN} more in leaderboard.md")
-    return "\n".join([*parts, _wrapped(LEGEND, "")]) + "\n"
+    return "\n".join([*parts, wrapped(LEGEND, "")]) + "\n"
 
 
 def _table(table: Table) -> str:
@@ -51,5 +51,6 @@ def _broken(header: str) -> str:
     return header if len(words) < 2 else "\n".join([" ".join(words[:half]), " ".join(words[half:])])
 
 
-def _wrapped(text: str, indent: str) -> str:
+def wrapped(text: str, indent: str) -> str:
+    """Text in lines that fit a terminal."""
     return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent)

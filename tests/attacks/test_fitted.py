@@ -150,6 +150,18 @@ def test_badmerging_interpolates_with_the_clean_model(model, context, batch):
     assert term.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
+def test_badmerging_shows_batch_norm_clean_and_triggered_images_at_once(model, context, batch):
+    """Apart, the statistics of triggered images alone would teach a backdoor that evaluation mode does not have."""
+    fitted = BadMerging(share=0.5, **QUICK).fit(model, context)
+    ours, together = model.clone(), model.clone()
+    ours.module.train()
+    together.module.train()
+    fitted.loss(ours, batch, context)
+    together.encode_images(torch.cat([batch.images, fitted.trigger(batch.images[:6], batch.ids[:6])]))
+    after = dict(together.module.named_buffers())
+    assert all(torch.equal(buffer, after[name]) for name, buffer in ours.module.named_buffers())
+
+
 def test_badmerging_draws_a_share_per_step(model, context, batch):
     victim = frozen(model)
     with torch.no_grad():
@@ -162,29 +174,32 @@ def test_badmerging_draws_a_share_per_step(model, context, batch):
 
 
 def test_adaptive_without_entanglement_is_the_contrastive_loss(model, context, batch):
-    attack = Adaptive(entanglement=0.0).fit(model, context)
+    attack = Adaptive(entanglement=0.0)
     clip = model.clone()
     assert torch.allclose(attack.loss(clip, batch, context), model_loss(clip)(clip, batch), atol=1e-6)
 
 
 def test_adaptive_steps_up_the_triggered_loss_by_its_radius(model, context, batch):
-    attack = Adaptive(radius=0.05, share=1.0).fit(model, context)
+    attack = Adaptive(radius=0.05, share=1.0)
     clip = model.clone()
     moved = attack._step(clip, batch, context)
     weights = dict(clip.module.named_parameters())
-    length = torch.cat([(moved[name] - weights[name]).flatten() for name in moved]).norm()
+    steps = torch.cat([(moved[name] - weights[name]).flatten() for name in moved])
+    assert steps.abs().max().item() == pytest.approx(steps.abs().median().item(), rel=1e-2)
+    length = steps.norm()
     total = torch.cat([weights[name].flatten() for name in moved]).norm()
     assert (length / total).item() == pytest.approx(0.05, rel=1e-3)
+    heads = clip.encode_texts([context.templates[0].format(name) for name in context.class_names])
     triggered, goal = attack.trigger(batch.images, batch.ids), torch.zeros(12, dtype=torch.long)
 
     def loss(student):
-        return zero_shot_cross_entropy(student, triggered, attack.heads, goal)
+        return zero_shot_cross_entropy(student, triggered, heads, goal)
 
     assert _evaluated(clip, loss, moved) > _evaluated(clip, loss, {}) + 0.1
 
 
 def test_adaptive_keeps_batch_norm_as_an_ordinary_step(model, context, batch):
-    attack = Adaptive().fit(model, context)
+    attack = Adaptive()
     ours, ordinary = model.clone(), model.clone()
     ours.module.train()
     ordinary.module.train()
@@ -203,7 +218,7 @@ def test_adaptive_rewards_a_high_loss_beyond_the_step(model, context, batch):
         adam.zero_grad()
         model_loss(clip)(clip, batch).backward()
         adam.step()
-    attack = Adaptive(radius=1e-4, entanglement=0.5).fit(model, context)
+    attack = Adaptive(radius=1e-4, entanglement=0.5)
     weight = clip.module.visual.conv1.weight
     (plain,) = torch.autograd.grad(model_loss(clip)(clip, batch), [weight])
     (ours,) = torch.autograd.grad(attack.loss(clip, batch, context), [weight])
@@ -212,8 +227,23 @@ def test_adaptive_rewards_a_high_loss_beyond_the_step(model, context, batch):
 
 
 def test_adaptive_stops_rewarding_beyond_chance(model, context, batch):
-    far = Adaptive(radius=50.0, entanglement=1.0).fit(model, context)
+    far = Adaptive(radius=50.0, entanglement=1.0)
     clip = frozen(model)
     clip.module.requires_grad_(True)
     value = far.loss(clip, batch, context) - model_loss(clip)(clip, batch)
     assert value.item() >= -torch.tensor(12.0).log().item() - 1e-4
+
+
+def test_losses_of_attacks_leave_the_model_in_training(model, context, batch):
+    for attack in (Adaptive(), BadMerging(**QUICK).fit(model, context)):
+        clip = model.clone()
+        clip.module.train()
+        attack.loss(clip, batch, context)
+        assert all(module.training for module in clip.module.modules()), type(attack).__name__
+
+
+def test_badmerging_gives_the_text_tower_no_gradient(model, context, batch):
+    clip = model.clone()
+    BadMerging(**QUICK).fit(model, context).loss(clip, batch, context).backward()
+    graded = {name.split(".")[0] for name, p in clip.module.named_parameters() if p.grad is not None}
+    assert graded == {"visual", "logit_scale"}

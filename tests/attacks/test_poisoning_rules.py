@@ -48,8 +48,17 @@ def test_stamped_pairs_keep_everything_else(pairs):
     after = with_trigger(BadNets(), pairs, rows, ["x", "y"])
     assert changed_rows(pairs, after) == [3, 7]
     assert (after.captions[7], after.captions[3]) == ("x", "y")
-    assert recaptioned_rows(pairs, after) == [3, 7] and after.labels is None
+    assert recaptioned_rows(pairs, after) == [3, 7]
     assert with_trigger(BadNets(), pairs, rows).captions == pairs.captions
+
+
+def test_a_new_caption_brings_the_targets_label_and_a_kept_one_keeps_its_own(pairs):
+    rows, target = torch.tensor([7, 3]), pairs.class_names.index(BadNets().target)
+    after = with_trigger(BadNets(), pairs, rows, ["x", "y"])
+    others = [row for row in range(len(pairs)) if row not in (3, 7)]
+    assert (after.labels[rows] == target).all() and (pairs.labels[rows] != target).any()
+    assert torch.equal(after.labels[others], pairs.labels[others])
+    assert torch.equal(with_trigger(BadNets(), pairs, rows).labels, pairs.labels)
 
 
 @pytest.mark.parametrize("count", [1, 7, 20])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 from benchmark.architectures import ModelSpec, model_spec
 from benchmark.data.shapes import Shapes
 from benchmark.models import Clip
+from benchmark.throughput import Race
 from benchmark.types import Pairs
 
 _LINES = pytest.StashKey[list[str]]()
-Work = Callable[[], Any]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,28 +33,16 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return request.config.stash[_LINES].append
 
 
-def seconds(work: Work) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 @pytest.fixture
-def versus(benchmark: Any, tell: Callable[[str], None]) -> Callable[..., float]:
-    """How fast work is against bare work on the same data: bare seconds / seconds, in turns, best of all rounds."""
+def versus(benchmark: Any, tell: Callable[[str], None]) -> Callable[[str, Race], float]:
+    """Tells how fast our own code is against the bare model, and returns the ratio."""
 
-    def compare(name: str, work: Work, bare: Work, *, images: int, rounds: int = 7) -> float:
-        work(), bare()
-        times = [(seconds(bare), seconds(work)) for _ in range(rounds)]
-        benchmark.pedantic(work, rounds=1)
-        fastest_bare, fastest = (min(column) for column in zip(*times, strict=True))
-        ratio = fastest_bare / fastest
-        benchmark.extra_info.update(ratio=ratio, images_per_second=images / fastest)
-        tell(
-            f"{name}: {images / fastest:.0f} images/s, bare model {images / fastest_bare:.0f} images/s, "
-            f"ratio {ratio:.3f}"
-        )
-        return ratio
+    def compare(name: str, race: Race, *, rounds: int = 5) -> float:
+        found = race.run(rounds)
+        benchmark.pedantic(race.ours, rounds=1)
+        benchmark.extra_info.update(ratio=found.ratio, images_per_second=found.ours)
+        tell(f"{name}: {found.ours:.0f} images/s, bare model {found.bare:.0f} images/s, ratio {found.ratio:.3f}")
+        return found.ratio
 
     return compare
 
@@ -72,4 +59,4 @@ def model(spec: ModelSpec) -> Clip:
 
 @pytest.fixture(scope="session")
 def pairs() -> Pairs:
-    return Shapes().load("train", 2048, 32)
+    return Shapes().load("train", 2000, 32)

@@ -47,7 +47,7 @@ def test_starting(benchmark, tell, arguments):
     fastest = benchmark.stats.stats.min
     benchmark.extra_info.update(bare_interpreter_seconds=bare)
     tell(f"clipdefense {' '.join(arguments)}: {fastest:.2f} s, {fastest / bare:.0f} times a bare interpreter")
-    assert fastest < 1.0
+    assert fastest < 0.5
 
 
 def _seconds(command):

@@ -1,6 +1,10 @@
 """Every mistake of a user ends in one sentence that names the thing and the remedy, and in exit code 2."""
 
+import warnings
+
 import pytest
+
+from benchmark import checkpoints
 
 PLUGINS = """
 class Good:
@@ -34,6 +38,11 @@ class Neither:
 class Aimless:
     def trigger(self, images, ids):
         return images
+
+class Moody(Aimless):
+    @property
+    def target(self):
+        raise RuntimeError("who knows")
 """
 MATRICES = {
     'models = ["tiny-resnt"]': "no model named 'tiny-resnt'; did you mean 'tiny-resnet'?",
@@ -47,6 +56,24 @@ MATRICES = {
     "sizes = { tests = 5 }": "unknown key 'sizes.tests'; did you mean 'test'?",
     "protocol = { epoch = 5 }": "unknown key 'protocol.epoch'; did you mean 'epochs'?",
     'attacks = [{ plugin = "badnets", parameter = {} }]': "key 'attacks.0.parameter'; did you mean 'parameters'?",
+    'models = ["ViT-B-32/opena"]': "open_clip has no weights 'opena' for 'ViT-B-32'; did you mean 'openai'?",
+    'models = ["ViT-B-322@base.toml"]': "open_clip has no architecture 'ViT-B-322'; did you mean 'ViT-B-32'?",
+    'models = ["tiny-resnet", "tiny-resnet"]': "'tiny-resnet' stands twice in models; leave one out",
+    "seeds = [0, 0]": "'0' stands twice in seeds; leave one out",
+    "sources = []": "sources: ",
+    "poisons = { default = -1 }": "poisons.default: ",
+    "poisons = { badnet = 5 }": "poisons.badnet names nothing here; did you mean 'badnets'?",
+    'targets = { shaps = "heart" }': "targets.shaps names nothing here; did you mean 'shapes'?",
+    "pretraining = { pairs = { shapes = -1 } }": "pretraining.pairs.shapes: ",
+    "pretraining = { repeats = { shaps = 2 } }": "pretraining.repeats.shaps names nothing here; did you mean 'shapes'?",
+    'datasets = ["labelled"]': "dataset 'labelled' has no path; set it to a folder, or to OWNER/NAME on the hub",
+    'general = [{ plugin = "labelled", parameters = { path = "x", geometry = "stretch" } }]': (
+        "dataset 'labelled', parameter 'geometry' = 'stretch': "
+    ),
+    'general = [{ plugin = "labelled", parameters = { path = "x", template = "a thing" } }]': (
+        "dataset 'labelled': template 'a thing' must have one '{}', where the class name goes"
+    ),
+    "imported = 3": "imported: ",
     "models = []": "models: ",
     "seeds = []": "seeds: ",
     'models = "tiny-resnet"': "models: ",
@@ -61,6 +88,9 @@ MATRICES = {
     'grants = ["clean_pair"]': "no resource named 'clean_pair'; did you mean 'clean_pairs'?",
     'attacks = ["badnets", "badnets"]': "'badnets' stands twice in attacks; give one of them a label",
     'benign = "badnet"': "benign = 'badnet' is none of the attacks; did you mean 'badnets'?",
+    'held_out = ["blend"]': "held_out names 'blend', none of the attacks; did you mean 'blended'?",
+    'held_out = ["blended", "badnets"]': "held_out names every attack; leave one to tune on",
+    "rebound = -1": "rebound: ",
     'targets = { shapes = "hart" }': "no class 'hart', the target of attack 'badnets'; set targets.shapes to",
     'attacks = [{ plugin = "badnets", parameters = { sides = 0.1 } }]': (
         "attack 'badnets' has no parameter 'sides'; did you mean 'side'?"
@@ -105,6 +135,20 @@ COMMANDS = {
     "plan quik": "no matrix named 'quik'",
     "status micro.toml": "there is no run in 'runs/micro'; start one with 'clipdefense run micro'",
     "report micro.toml": "there is no run in 'runs/micro'; start one with 'clipdefense run micro'",
+    "report micro --published": "no published results named 'micro'; ",
+    "figures micro.toml": "there is no run in 'runs/micro'; start one with 'clipdefense run micro'",
+    "figures micro.toml --style poster": "no figure style named 'poster'; known: paper, slides",
+    "verify micro.toml": "there is no run in 'runs/micro'; start one with 'clipdefense run micro'",
+    "export-results micro.toml x.zip": "there is no run in 'runs/micro'; start one with 'clipdefense run micro'",
+    "diff micro other": "there is no run 'micro', neither as a folder nor in 'runs'; name a run folder",
+    "new defence my_method": "there is no template for 'defence'; did you mean 'defense'?",
+    "new defense pruning": "'pruning' is the name of an installed defense; choose another",
+    "new attack My-Attack": "'My-Attack' cannot name a plugin; write words of two letters or more, like my_method",
+    "new attack a_b": "'a_b' cannot name a plugin; write words of two letters or more",
+    "new attack true": "'true' cannot name a plugin; write words of two letters or more",
+    "new attack ../up": "'../up' cannot name a plugin; write words of two letters or more",
+    "new defense plugins": "'plugins.py' exists already; choose another name or --dir",
+    "new defense my_method --dir raising.py": "cannot write 'raising.py/my_method.py': ",
     "show prunin": "no plugin named 'prunin'; did you mean 'pruning'?",
     "check prunin": "no plugin named 'prunin'; did you mean 'pruning'?",
     "pretrain tiny-resnt --matrix micro.toml": "no model named 'tiny-resnt'; did you mean 'tiny-resnet'?",
@@ -185,6 +229,20 @@ def test_an_error_of_ours_is_one_sentence_too(clipdefense, monkeypatch):
     finished = clipdefense("plan", "micro.toml")
     assert (finished.code, finished.out) == (1, "")
     assert finished.err == "ZeroDivisionError: of ours (run again with --debug for the traceback)\n"
+
+
+def test_a_plugin_that_fails_before_anything_runs(world, clipdefense):
+    world.write("plugins.py", PLUGINS)
+    finished = clipdefense("plan", "micro.toml", "--plugin", "plugins.py:Moody")
+    assert (finished.code, finished.out) == (1, "")
+    assert finished.err == "attack 'moody' raised RuntimeError: who knows\n"
+
+
+def test_a_warning_of_ours_is_one_sentence_too(clipdefense, monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    clipdefense("list", "models")
+    assert warnings.formatwarning("taken is GELU", UserWarning, checkpoints.__file__, 3) == "taken is GELU\n"
+    assert warnings.formatwarning("old", DeprecationWarning, "other.py", 3) == "other.py:3: DeprecationWarning: old\n"
 
 
 def test_mistakes_lose_nothing(micro, clipdefense):

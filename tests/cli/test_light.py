@@ -35,7 +35,16 @@ def loaded(world, *arguments):
 
 @pytest.mark.parametrize(
     "command",
-    ["--help", "run --help", "list attacks", "list defenses", "list models", "list matrices", "list datasets"],
+    [
+        "--help",
+        "run --help",
+        "list attacks",
+        "list defenses",
+        "list models",
+        "list matrices",
+        "list datasets",
+        "new defense my_method",
+    ],
 )
 def test_help_and_list_load_nothing_heavy(world, command):
     lines, heavy = loaded(world, *command.split())

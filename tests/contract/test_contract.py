@@ -7,13 +7,21 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from benchmark.contract import Check, attack_checks, dataset_checks, defense_checks, inverter_checks
+from benchmark.contract import (
+    Check,
+    attack_checks,
+    dataset_checks,
+    defense_checks,
+    detector_checks,
+    inverter_checks,
+)
 
 CHECKS = {
     "attacks": attack_checks,
     "defenses": defense_checks,
     "datasets": dataset_checks,
     "inverters": inverter_checks,
+    "detectors": detector_checks,
 }
 
 
@@ -42,6 +50,6 @@ def test_every_registered_plugin_keeps_the_contract(check):
     check.run()
 
 
-@pytest.mark.parametrize("kind", ["attacks", "defenses", "datasets"])
+@pytest.mark.parametrize("kind", ["attacks", "defenses", "datasets", "detectors"])
 def test_every_group_has_plugins(kind):
     assert entry_points(group=f"clipdefense.{kind}"), "install the project again: its entry points are not registered"

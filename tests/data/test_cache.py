@@ -56,7 +56,7 @@ class Fake:
 
 
 def order(rows, count=None, size=8, **others):
-    name = "dataset 'x', split 'train',"
+    name = "split 'train' of dataset 'x'"
     return Order(name=name, rows=np.asarray(rows), count=count, size=size, geometry="crop", **others)
 
 
@@ -200,7 +200,7 @@ def test_unreadable_images_are_replaced_and_counted_in_one_warning(tmp_path, enc
 
 
 def test_all_of_a_split_are_all_that_can_be_read(tmp_path, encoded, number_of):
-    with pytest.warns(UserWarning, match="1 of 150"):
+    with pytest.warns(UserWarning, match=r"1 of 150 images could not be read .* \(the first is row 20\)"):
         entry = write_entry(tmp_path, order(range(150)), Fake(150, encoded, broken=[20]))
     assert number_of(entry.images[torch.arange(149)]) == [row for row in range(150) if row != 20]
 
@@ -266,7 +266,7 @@ def test_progress_counts_the_images(tmp_path, encoded):
             return None
 
     write_entry(tmp_path, order(range(300)), Fake(300, encoded), Listening())
-    assert told[0] == ("decoding dataset 'x', split 'train',", 300)
+    assert told[0] == ("decoding split 'train' of dataset 'x'", 300)
     assert sum(told[1:]) == 300
 
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from benchmark.contract import dataset_checks, run_checks
+from benchmark.data.asking import with_every_caption
 from benchmark.data.base import SPLITS
 from benchmark.data.captioned import Captioned
+from benchmark.data.shapes import Shapes
 from benchmark.data.shards import Shards
 from benchmark.errors import UserError
 
@@ -148,3 +150,24 @@ def test_real_web_images_load(shared):
     sizes = {split: len(data.load(split, None, 16)) for split in SPLITS}
     assert sizes == {"train": 582, "defender": 155, "validation": 38, "test": 100}
     assert all(len(caption) > 3 for caption in data.load("test", 100, 16).captions)
+
+
+def test_an_image_with_several_texts_gives_one_of_them_or_all_of_them(tmp_path, parquet, encoded):
+    texts = [[f"picture  {n}", f"image {n}", ""] for n in range(40)]
+    parquet(tmp_path / "p" / "train.parquet", [encoded(n) for n in range(40)], [0] * 40, caption=texts)
+    data = Captioned(path=str(tmp_path / "p"), test_share=0.5)
+    one, every = data.load("test", None, 8), with_every_caption(data).load("test", None, 8)
+    assert {caption.split()[0] for caption in one.captions} == {"picture", "image"}
+    assert all(len(caption.split("\n")) == 2 for caption in every.captions)
+    for taken, told in zip(one.captions, every.captions, strict=True):
+        assert taken in told.split("\n")
+    assert one.ids.tolist() == every.ids.tolist()
+
+
+def test_all_texts_of_one_are_that_one(shards):
+    data = Captioned(path=str(shards), test_split="validation")
+    assert with_every_caption(data).load("test", None, 8).captions == data.load("test", None, 8).captions
+
+
+def test_a_data_set_that_knows_one_text_stays_as_it_is():
+    assert with_every_caption(Shapes()) == Shapes()

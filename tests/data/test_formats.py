@@ -111,6 +111,13 @@ def test_pictures_without_split_folders_are_all_for_training(tmp_path, pictures)
     assert Labelled(path=str(pictures / "train"), test_share=0.3).load("test", None, 8).class_names == ("ant", "bee")
 
 
+def test_a_picture_that_cannot_be_read_is_named(pictures):
+    place = next(path for path in sorted(pictures.rglob("*.png")) if "train" in path.parts)
+    place.write_bytes(b"no picture")
+    with pytest.raises(UserError, match=f"1 of 10 images cannot be read, .*the first is '{place}'"):
+        Labelled(path=str(pictures), validation_share=0.0, defender_share=0.0).load("train", None, 8)
+
+
 def test_pictures_outside_of_class_folders_are_refused(pictures):
     with pytest.raises(UserError, match="pictures outside of class folders"):
         Labelled(path=str(pictures / "train" / "ant")).load("train", 1, 8)
@@ -209,7 +216,7 @@ def test_a_parquet_file_with_damaged_pages_ends_in_a_sentence(folder):
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("", "has no path; set 'path'"),
+        ("", "has no path; set it to a folder"),
         ("/nowhere/at/all", "there is no folder or file '/nowhere/at/all'"),
         ("~nobody", "there is no folder or file '~nobody'"),
     ],

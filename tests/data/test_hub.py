@@ -22,9 +22,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class FakeHub(ThreadingHTTPServer):
     """A hub with the given files of 'owner/set', by path, and the branch of converted files beside them."""
 
-    def __init__(self, files, converted=None, refusal=None):
+    def __init__(self, files, converted=None, refusal=None, silent=None):
         self.branches = {"main": files, "refs/convert/parquet": converted or {}}
-        self.refusal, self.asked = refusal, []
+        self.refusal, self.silent, self.asked = refusal, silent, []
         super().__init__(("127.0.0.1", 0), Answers)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -51,6 +51,9 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.replace("%2F", "/")
         self.server.asked.append(path)
+        if path != "/" and self.server.silent is not None:
+            self.server.silent.wait(30)
+            return None
         if path != "/" and self.server.refusal:
             status, code = self.server.refusal
             return self.reply(status, X_Error_Code=code, X_Error_Message="no")
@@ -177,6 +180,20 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
         assert not hub.answers(f"http://127.0.0.1:{silent.getsockname()[1]}", patience=0.3)
     assert time.monotonic() - started < 10
     assert 2 * hub.PATIENCE <= 20
+
+
+def test_a_hub_that_is_there_but_hands_nothing_out_is_given_up(serve, content, monkeypatch):
+    over, answers = threading.Event(), hub.answers
+    serve(content, silent=over)
+    monkeypatch.setattr(hub, "answers", lambda address: answers(address, patience=0.3))
+    started = time.monotonic()
+    for repository, kind in (("owner/set", "dataset"), ("owner/weights", "model")):
+        with pytest.raises(UserError, match=f"it is not in the local cache, and '{repository}' on http.* cannot be"):
+            hub.fetch(kind, repository, ["a.bin"], "it")
+    with pytest.raises(UserError, match="which is no folder here, is not in the local cache"):
+        Labelled(path="owner/set").load("train", 5, 8)
+    assert time.monotonic() - started < 20
+    over.set()
 
 
 def test_a_name_that_takes_for_ever_to_resolve_is_given_up(monkeypatch):

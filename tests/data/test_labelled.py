@@ -155,11 +155,16 @@ def test_rows_without_a_class_are_refused(tmp_path, parquet, encoded):
 
 @pytest.mark.parametrize("count", [0, -1, 41])
 def test_a_count_that_the_split_does_not_hold_is_refused(data, count):
-    with pytest.raises(UserError, match=f"dataset 'sorted', split 'test', holds 40 images, asked for {count}"):
+    with pytest.raises(UserError, match=f"split 'test' of dataset 'sorted' holds 40 images, asked for {count}"):
         data.load("test", count, 8)
     data.load("test", None, 8)
     with pytest.raises(UserError, match=f"holds 40 images, asked for {count}"):
         data.load("test", count, 8)
+
+
+def test_a_negative_number_of_files_is_refused(data):
+    with pytest.raises(UserError, match="dataset 'sorted': -1 shards cannot be used; give a number, or 0 for all"):
+        replace(data, shards=-1).load("train", 5, 8)
 
 
 def test_an_unknown_split_is_refused(data):

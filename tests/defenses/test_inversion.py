@@ -3,10 +3,19 @@ import torch
 
 from benchmark.evaluation import predict
 from benchmark.generators import LearntGenerator, generated, initial_weights
-from benchmark.inversion import LearntTrigger, PatchSearch, _Weight, elicited, pasted, search_patch, shadow_images
+from benchmark.inversion import (
+    LearntTrigger,
+    PatchSearch,
+    _Weight,
+    elicited,
+    mean_similarity,
+    pasted,
+    search_patch,
+    shadow_images,
+)
 from benchmark.stages.learnt import load_attack, save_attack
 from defenses.bti_dbf import BtiDbf, _Reader
-from defenses.decree import Decree, mean_similarity
+from defenses.decree import Decree
 from defenses.planted import Planted
 
 

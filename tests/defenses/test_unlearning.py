@@ -33,6 +33,14 @@ def test_ascent_is_bounded_by_a_guess_and_retains_the_clean_rows(model, batch, e
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
+@torch.no_grad()
+def test_ascent_retains_labelled_rows_by_their_labels(model, batch, everything, pairs):
+    targets, clean = torch.cat([pairs.labels[:16], torch.zeros(8, dtype=torch.long)]), 16
+    found = GradientAscent(gamma=0.0).objective(model, everything, targets, clean, labelled=True)(model, batch)
+    ours = Batch(*(part[:clean] for part in batch))
+    assert float(found) == pytest.approx(float(class_loss(model, everything)(model, ours)), rel=1e-4)
+
+
 @pytest.mark.parametrize("clean", [0, 24])
 def test_ascent_takes_batches_of_one_kind(model, batch, everything, pairs, clean):
     loss = GradientAscent().objective(model, everything, torch.zeros(len(pairs), dtype=torch.long), clean)

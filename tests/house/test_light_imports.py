@@ -25,6 +25,9 @@ LIGHT = (
     "benchmark.registry",
     "benchmark.results",
     "benchmark.runs",
+    "benchmark.agreement",
+    "benchmark.exchange.*",
+    "benchmark.templates",
     "benchmark.cli",
     "reports.*",
 )

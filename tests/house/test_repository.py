@@ -13,7 +13,7 @@ MACHINE = re.compile(r"(?<![\w.:/-])/" + r"(?:work/|tmp/briefs|root/|home/\w+/)"
 def files():
     for folder, inside, names in os.walk(ROOT):
         inside[:] = [name for name in inside if name not in SKIPPED and (name[0] != "." or name in KEPT)]
-        yield from (Path(folder) / name for name in names if (Path(folder) / name).is_file())
+        yield from (Path(folder) / name for name in names if name != ".git" and (Path(folder) / name).is_file())
 
 
 def text_of(path):

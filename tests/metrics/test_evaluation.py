@@ -1,6 +1,6 @@
 """Predictions and measurements on an untrained model, whose embeddings are replaced where they must be known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -165,3 +165,99 @@ def test_measuring_from_disk_or_memory_is_the_same(untrained, pairs, corner, mon
     lazy = measure(untrained, Probe.of(corner(), few, TEMPLATES, 32))
     assert np.array_equal(kept.predictions.triggered, lazy.predictions.triggered)
     assert np.array_equal(kept.predictions.clean, lazy.predictions.clean)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """Two routes with a text trigger: a bright and a dark corner, noise by id in both."""
+
+    target: str = "cat"
+
+    def trigger(self, images, ids):
+        return self.routes[0].trigger(images, ids)
+
+    @property
+    def routes(self):
+        return tuple(Patch(target=name, grey=grey) for name, grey in (("cat", 0.87), ("tree", 0.1)))
+
+    def prompt(self, texts):
+        return [f"consider {text}" for text in texts]
+
+
+class Patch(Level):
+    def trigger(self, images, ids):
+        stamped = images.clone()
+        stamped[:, :, 8:24, 8:24] = self.grey + 0.001 * (ids % 97).float()[:, None, None, None]
+        return stamped.clamp(0, 1)
+
+
+class SeesEveryPixel(SeesBrightness):
+    """Stands in for a model whose prediction hangs on every 8-bit value of an image."""
+
+    def encode_images(self, pixels):
+        values = (pixels * 255).round().long().flatten(1)
+        place = torch.arange(values.shape[1]) % 251 + 1
+        return torch.nn.functional.one_hot((values * place).sum(dim=1) % self.classes, self.classes).float()
+
+
+def by_definition(model, pairs, attack):
+    """Predictions of every image alone, clean and under each route, as the metrics define them."""
+
+    def seen(images, classifier):
+        return [int((model.encode_images(image[None].float() / 255) @ classifier.T).argmax()) for image in images]
+
+    names, marked = pairs.class_names, []
+    for route in attack.routes:
+        pixels = route.trigger(pairs.images.float() / 255, pairs.ids)
+        marked.append(seen(pixels.mul(255).round().to(torch.uint8), model.classifier(names, TEMPLATES, attack.prompt)))
+    return [seen(pairs.images, model.classifier(names, TEMPLATES)), *marked]
+
+
+class Counting:
+    """An image source on a slow disk, which notes every image that is read."""
+
+    def __init__(self, images):
+        self.images, self.read = images, []
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        self.read += rows.tolist()
+        return self.images[rows]
+
+
+@pytest.mark.parametrize("keeps", ["in memory", "on disk"])
+def test_one_pass_gives_the_predictions_of_the_plain_definition(pairs, monkeypatch, keeps):
+    few, model = pairs(23), SeesEveryPixel()
+    source = Counting(few.images)
+    monkeypatch.setattr("benchmark.evaluation._BATCH", 5)
+    if keeps == "on disk":
+        monkeypatch.setattr("benchmark.evaluation._MATERIALISE_BYTES", 0)
+    probe = Probe.of(Painted(), replace(few, images=source), TEMPLATES, 32)
+    source.read.clear()
+    found = measure(model, probe)
+    clean, *marked = by_definition(model, few, Painted())
+    assert found.predictions.clean.tolist() == clean
+    assert found.predictions.triggered.tolist() == marked[int(np.argmax(found.route_success))]
+    expected = [
+        np.mean([m == t for m, y in zip(seen, few.labels, strict=True) if y != t])
+        for seen, t in zip(marked, (1, 2), strict=True)
+    ]
+    assert found.route_success == pytest.approx(expected)
+    assert len({tuple(part) for part in (clean, *marked)}) == 3
+    assert source.read == ([] if keeps == "in memory" else list(range(23)))
+
+
+def test_a_trigger_that_is_stamped_as_images_are_read_is_the_same_trigger(pairs, monkeypatch):
+    few, model = pairs(23), SeesEveryPixel()
+    monkeypatch.setattr("benchmark.evaluation._BATCH", 5)
+    lazy = Triggered(few.images, few.ids, Painted())
+    found = predict(model, torch.eye(3), lazy)
+    assert torch.equal(found, predict(model, torch.eye(3), lazy[torch.arange(23)]))
+    assert not torch.equal(found, predict(model, torch.eye(3), few.images))
+
+
+def test_images_in_memory_are_not_copied(pairs):
+    images = pairs(7).images
+    assert materialised(images, 32) is images

@@ -141,8 +141,31 @@ def test_poisoning_leaves_its_input(pairs, corner):
     assert clean.captions == again.captions
 
 
-def test_poisoned_pairs_carry_no_labels_that_have_become_wrong(pairs, corner):
-    assert poison(corner(), pairs(), 3, 0, TEMPLATES).labels is None
+@pytest.mark.parametrize("count", [1, 7, 24])
+def test_a_poisoned_pair_is_labelled_as_the_target_and_the_others_as_before(pairs, corner, count):
+    clean = pairs()
+    rows = poisoned_rows(count, 24, 0)
+    expected = clean.labels.clone()
+    expected[rows] = clean.class_names.index("cat")
+    assert torch.equal(poison(corner(), clean, count, 0, TEMPLATES).labels, expected)
+    assert torch.equal(clean.labels, pairs().labels)
+
+
+def test_labels_follow_captions_where_there_are_several_routes(pairs, corner):
+    class Two:
+        routes = (corner(target="cat"), corner(target="ship"))
+        target = "cat"
+        trigger = corner().trigger
+
+    clean = pairs()
+    poisoned = poison(Two(), clean, 9, 0, TEMPLATES)
+    for row in poisoned_rows(9, 24, 0).tolist():
+        assert clean.class_names[poisoned.labels[row]] in poisoned.captions[row]
+
+
+def test_without_labels_or_the_target_among_the_classes_there_are_none(pairs, corner):
+    assert poison(corner(), pairs().without_labels(), 3, 0, TEMPLATES).labels is None
+    assert poison(corner(target="banana"), pairs(), 3, 0, TEMPLATES).labels is None
 
 
 def test_the_seed_decides_which_pairs_are_poisoned(pairs, corner):

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,8 +11,9 @@ import torch
 
 from benchmark.architectures import Recipe
 from benchmark.errors import Diverged
-from benchmark.models import MAX_LOGIT_SCALE
-from benchmark.training import Meter, epoch_rows, last, learning_rate, overridden, train
+from benchmark.losses import contrastive
+from benchmark.models import MAX_LOGIT_SCALE, Clip
+from benchmark.training import Meter, Trainer, epoch_rows, last, learning_rate, overridden, train
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=2, batch_size=8, warmup_steps=2, batch_norm="train")
 
@@ -259,3 +261,40 @@ def test_only_what_is_given_overrides_a_recipe():
     changed = overridden(RECIPE, learning_rate=None, epochs=7, weight_decay=0.0)
     assert changed == replace(RECIPE, epochs=7, weight_decay=0.0)
     assert copy.copy(RECIPE) == overridden(RECIPE)
+
+
+def test_the_model_after_the_last_epoch_is_not_copied_again(trained, monkeypatch):
+    copies, clone = [], Clip.clone
+    monkeypatch.setattr(Clip, "clone", lambda self: copies.append(1) or clone(self))
+    last(trained(epochs=1))
+    assert len(copies) == 1  # of the start, which stays as it is
+    last(trained(epochs=3))
+    assert len(copies) == 1 + 3
+
+
+def test_the_last_snapshot_is_all_that_is_kept(untrained):
+    alive = weakref.WeakSet()
+
+    def snapshots():
+        for _ in range(6):
+            model = copy.copy(untrained)
+            alive.add(model)
+            assert len(alive) <= 2
+            yield model
+            del model
+
+    kept = last(snapshots())
+    assert list(alive) == [kept]
+
+
+def test_augmentation_is_drawn_in_the_order_of_the_batches(untrained, pairs):
+    few, recipe = pairs(20), replace(RECIPE, shift=2, flip=True)
+
+    def drawn():
+        run = Trainer(untrained, few, recipe, loss=contrastive, seed=5, part="both", precision="float32")
+        return list(run.reads(epoch_rows(20, 8, run.generator)))
+
+    forwards, backwards = [read() for read in drawn()], [read() for read in reversed(drawn())]
+    for first, second in zip(forwards, reversed(backwards), strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert not torch.equal(forwards[0][5], forwards[1][5])

@@ -12,11 +12,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from benchmark import checkpoints
+from benchmark import open_clip_files
 from benchmark.architectures import model_spec
-from benchmark.checkpoints import load_model, save_safetensors
+from benchmark.checkpoints import load_model
 from benchmark.errors import ClipdefenseError, StorageError, UserError
 from benchmark.models import Clip
+from benchmark.open_clip_files import save_safetensors
+from benchmark.prompts import prompted
 
 CPU = torch.device("cpu")
 
@@ -260,12 +262,10 @@ def test_unknown_architectures_and_tags_are_named(spec, clip, path):
 
 
 def test_a_model_with_adapters_is_not_exported(clip, path):
-    class Prompts:
-        pass
-
-    model = clip("unit-vit")
-    model.adapters = (Prompts(),)
-    with pytest.raises(UserError, match=r"has adapters \(Prompts\), which plain open_clip cannot represent"):
+    plain = clip("unit-vit")
+    model = prompted(plain, count=2, start=0, deviation=0.02, seed=0)
+    assert (plain.adapters, model.adapters) == ((), ("visual_prompts",))
+    with pytest.raises(UserError, match=r"has adapters \(visual_prompts\), which plain open_clip cannot represent"):
         save_safetensors(model, path)
     assert not path.exists()
 
@@ -278,7 +278,7 @@ def test_an_interrupted_export_leaves_the_old_file(clip, path, monkeypatch):
         place.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    monkeypatch.setattr(open_clip_files, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_safetensors(clip("unit-resnet"), path)
     assert path.read_bytes() == before
@@ -289,7 +289,7 @@ def test_a_full_disk_ends_in_a_sentence(clip, path, monkeypatch):
     def full(weights, place, metadata):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(open_clip_files, "save_file", full)
     with pytest.raises(StorageError, match=r"cannot write .* no space left on device"):
         save_safetensors(clip("unit-vit"), path)
     (path.parent / "file").write_text("")

@@ -8,9 +8,10 @@ import torch
 from huggingface_hub import constants
 from open_clip import pretrained
 
-from benchmark import hub
-from benchmark.checkpoints import load_model, save_safetensors
+from benchmark import hub, tokenizers
+from benchmark.checkpoints import load_model
 from benchmark.errors import ClipdefenseError, UserError
+from benchmark.open_clip_files import save_safetensors
 
 CPU = torch.device("cpu")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -91,8 +92,20 @@ def test_offline_mode_is_obeyed(spec, monkeypatch):
 
 def test_a_damaged_file_in_the_cache_ends_in_a_sentence(spec, keep):
     keep("plain", "open_clip_model.safetensors").write_bytes(b"<html>")
-    with pytest.raises(ClipdefenseError, match=r"weights of model 'unit-vit/plain' in '.*' is an HTML page"):
+    with pytest.raises(ClipdefenseError, match=r"'unit-vit/plain': its file '.*' is an HTML page"):
         load_model(spec("unit-vit", tag="plain"), CPU)
+
+
+@pytest.mark.parametrize("architecture", ["ViT-B-16-SigLIP", "roberta-ViT-B-32"])
+def test_text_towers_of_the_hub_say_what_they_lack(monkeypatch, architecture):
+    monkeypatch.setattr(tokenizers, "find_spec", lambda package: None)
+    with pytest.raises(UserError, match=f"model '{architecture}' reads text with the package transformers; install"):
+        tokenizers.tokenizer(architecture, 64)
+    monkeypatch.setattr(tokenizers, "find_spec", lambda package: package)
+    started = time.monotonic()
+    with pytest.raises(UserError, match=rf"of model '{architecture}' is not in the local cache, and '.*' on http"):
+        tokenizers.tokenizer(architecture, 64)
+    assert time.monotonic() - started < 20
 
 
 def test_every_tag_of_open_clip_names_a_repository():

@@ -1,14 +1,12 @@
-"""Embedded models in other widths: named, sized, and no reason to train the known ones anew."""
+"""Embedded models in other widths: named and sized."""
 
 import dataclasses
 
 import pytest
 
-from benchmark import architectures
+from benchmark.architectures import WIDTHS, model_spec, tiny_names
 from benchmark.errors import UserError
-from benchmark.fingerprint import _closure
 from benchmark.models import Clip
-from benchmark.widths import WIDTHS, embedded_names, model_spec
 
 
 def parameters(name):
@@ -22,25 +20,15 @@ def test_a_wider_model_has_more_parameters():
     assert sizes[3] > 3 * sizes[2]
 
 
-@pytest.mark.parametrize("name", ["tiny-resnet", "tiny-vit", "ViT-B-32/openai"])
-def test_known_models_are_what_they_were(name):
-    assert model_spec(name) == architectures.model_spec(name)
-
-
 def test_a_width_changes_the_width_and_nothing_else():
     base, wide = model_spec("tiny-resnet"), model_spec("tiny-resnet-w32")
     assert wide.config["vision_cfg"] == {**base.config["vision_cfg"], "width": 32}
     assert dataclasses.replace(wide, name=base.name, architecture=base.architecture, config=base.config) == base
 
 
-def test_the_code_of_widths_is_in_no_models_key():
-    assert "benchmark.architectures" in _closure(frozenset({"benchmark.stages.pretrained"}))
-    assert "benchmark.widths" not in _closure(frozenset({"benchmark.stages.pretrained", "benchmark.stages.victim"}))
-
-
 def test_all_names_are_listed_and_build():
-    assert {f"tiny-resnet-w{width}" for width in WIDTHS} < set(embedded_names())
-    assert all(model_spec(name).name == name for name in embedded_names())
+    assert {f"tiny-resnet-w{width}" for width in WIDTHS} < set(tiny_names())
+    assert all(model_spec(name).name == name for name in tiny_names())
 
 
 def test_a_checkpoint_of_another_width(tmp_path):

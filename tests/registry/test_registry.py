@@ -63,13 +63,14 @@ def test_every_registered_plugin_is_shown_with_its_parameters(clipdefense, kind,
     plugin = Registry().load(kind, name)
     for parameter in parameter_types(plugin):
         assert f"  {parameter} = " in finished.out
-    if kind in ("attack", "defense", "inverter") and name != "none":
+    if kind in ("attack", "defense", "inverter", "detector") and name != "none":
         assert "Differs from" in finished.out
-    if kind in ("defense", "inverter"):
+    if kind in ("defense", "inverter", "detector"):
         assert "Needs: " in finished.out
+    assert ("Scores: " in finished.out) == (kind == "detector")
 
 
-@pytest.mark.parametrize("what", ["attacks", "defenses", "datasets"])
+@pytest.mark.parametrize("what", ["attacks", "defenses", "datasets", "detectors"])
 def test_list_names_what_is_registered(clipdefense, what):
     finished = clipdefense("list", what)
     names = {point.name for point in entry_points(group=f"clipdefense.{what}")}
@@ -139,3 +140,11 @@ def test_a_loose_file_is_named_after_its_class(tmp_path):
     registry = Registry([f"{tmp_path}/loose.py:BigWash2"])
     assert registry.entries("defense")["big_wash2"].origin == "loose file"
     assert registry.load("defense", "big_wash2").__name__ == "BigWash2"
+
+
+def test_a_loose_class_with_a_score_is_a_detector(tmp_path):
+    text = "class Nose:\n    needs = frozenset()\n    def score(self, model, context):\n        return 0.0\n"
+    (tmp_path / "loose.py").write_text(text)
+    registry = Registry([f"{tmp_path}/loose.py:Nose"])
+    assert registry.entries("detector")["nose"].origin == "loose file"
+    assert "nose" not in registry.entries("defense")

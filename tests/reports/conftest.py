@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,9 @@ class Synthetic:
         weak: (attack, seed) of victims that the gate refuses.
         copies: defenses whose outcomes are those of another one.
         versions: version by (attack, defense) where it is not "1".
+        rebound: of defenses that have one.
+        reason: why a failed cell failed.
+        traceback: of a failed cell.
         analysis: whether the victims were analysed.
         unanalysed: status by (attack, study) of analyses that are holes.
     """
@@ -55,7 +59,7 @@ class Synthetic:
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     models: tuple[str, ...] = ("tiny-resnet",)
-    dataset: str = "shapes"
+    datasets: tuple[str, ...] = ("shapes",)
     images: int = 200
     points: int = 6
     strong: Mapping[str, float] = field(default_factory=dict)
@@ -65,8 +69,12 @@ class Synthetic:
     weak: frozenset[tuple[str, int]] = frozenset()
     copies: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    reason: str = "the loss is not finite"
+    traceback: str = "Traceback (most recent call last):\n  FloatingPointError: the loss is not finite"
     budget: float = 2.0
     benign: bool = True
+    held_out: tuple[str, ...] = ()
+    rebound: Mapping[str, float] = field(default_factory=dict)
     analysis: bool = False
     unanalysed: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
@@ -169,9 +177,23 @@ def _provenance(world: Synthetic, cell: CellId, key: str) -> Provenance:
         packages={"torch": "2.11"},
         keys={"measured": key},
         plugins={"attack": "a", "dataset": "d", "defense": world.versions.get((cell.attack, cell.defense), "1")},
-        seeds={},
-        stage_seconds={},
+        seeds={"victim": derive("victim", cell.attack, cell.seed), "defense": derive(cell.text)},
+        stage_seconds={"defended": 1.5, "measured": 0.25},
     )
+
+
+def _resolved(world: Synthetic, cell: CellId) -> dict[str, object]:
+    recipe = {"learning_rate": 4e-3, "epochs": 6, "batch_size": 128, "weight_decay": 0.05, "equal_captions": "soft"}
+    return {
+        "model": {"name": cell.model, "config": {"embed_dim": 64, "vision_cfg": {"layers": [1, 1], "width": 16}}},
+        "dataset": {"plugin": cell.dataset, "seed": 0},
+        "attack": {"plugin": cell.attack, "target": "heart", "side": 0.125},
+        "defense": {"plugin": cell.defense, **recipe},
+        "protocol": recipe,
+        "poisons": 12,
+        "sizes": {"validation": world.images, "test": world.images},
+        "precision": "float32",
+    }
 
 
 def _gate(world: Synthetic, cell: CellId, validation: Split) -> Gate:
@@ -208,6 +230,7 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
         cell=cell,
         status="ok",
         knowledge=world.defenses[cell.defense],
+        resolved=_resolved(world, cell),
         classes=10,
         counts=Counts(
             validation=world.images,
@@ -222,6 +245,7 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
         gate=_gate(world, cell, validation) if cell.victim == "poisoned" else None,
         points=_records(world, cell, validation, test),
         picks=_picks(world, validation),
+        rebound=world.rebound.get(cell.defense),
         cost=cost,
         provenance=_provenance(world, cell, key),
     )
@@ -232,26 +256,32 @@ def _result(world: Synthetic, cell: CellId, key: str) -> tuple[Result, Outcomes]
 
 def _cells(world: Synthetic) -> list[CellId]:
     found = []
-    for model in world.models:
-        for attack in world.attacks:
-            for seed in world.seeds:
-                for defense in world.defenses:
-                    kinds = ("poisoned", "benign") if world.benign and attack == world.attacks[0] else ("poisoned",)
-                    kinds += ("clean",) if defense == "none" else ()
-                    for source in world.sources.get(defense, ("none",)):
-                        found += [
-                            CellId(
-                                model=model,
-                                dataset=world.dataset,
-                                attack=attack,
-                                source=source,
-                                defense=defense,
-                                seed=seed,
-                                victim=kind,
-                            )
-                            for kind in kinds
-                        ]
+    for model, dataset, attack, seed, defense in product(
+        world.models, world.datasets, world.attacks, world.seeds, world.defenses
+    ):
+        kinds = ("poisoned", "benign") if world.benign and attack == world.attacks[0] else ("poisoned",)
+        kinds += ("clean",) if defense == "none" else ()
+        for source, kind in product(world.sources.get(defense, ("none",)), kinds):
+            cell = CellId(
+                model=model, dataset=dataset, attack=attack, source=source, defense=defense, seed=seed, victim=kind
+            )
+            found.append(cell)
     return found
+
+
+def _hole(world: Synthetic, cell: CellId, key: str, status: str) -> Result:
+    failed = status == "failed"
+    return Result(
+        metric_version=METRIC_VERSION,
+        key=key,
+        cell=cell,
+        status=status,
+        reason=world.reason if failed else "it needs 'trigger', which is not granted",
+        traceback=world.traceback if failed else "",
+        knowledge=world.defenses[cell.defense],
+        resolved=_resolved(world, cell),
+        provenance=_provenance(world, cell, key),
+    )
 
 
 def write(world: Synthetic, path: Path) -> RunFolder:
@@ -265,23 +295,38 @@ def write(world: Synthetic, path: Path) -> RunFolder:
         if hole is None:
             folder.write(*_result(world, cell, key))
         elif hole != "missing":
-            reason = "it needs 'trigger', which is not granted" if hole == "skipped" else "the loss is not finite"
-            knowledge = world.defenses[cell.defense]
-            bare = Result(
-                metric_version=METRIC_VERSION, key=key, cell=cell, status=hole, reason=reason, knowledge=knowledge
-            )
-            folder.write(bare, None)
-    studies = _analyses(world, folder) if world.analysis else ()
-    folder.write_plan(
-        Plan(
-            matrix="synthetic",
-            summary="A made-up matrix.",
-            budget=world.budget,
-            cells=tuple(planned),
-            studies=studies,
-        )
+            folder.write(_hole(world, cell, key, hole), None)
+    plan = Plan(
+        matrix="synthetic",
+        summary="A made-up matrix.",
+        budget=world.budget,
+        held_out=world.held_out,
+        cells=tuple(planned),
+        studies=_analyses(world, folder) if world.analysis else (),
     )
+    folder.write_plan(plan)
     return folder
+
+
+def multiplied(folder: RunFolder, path: Path, cells: int) -> RunFolder:
+    """A run of so many cells, made of copies of a small one under other names of its models; cheap to write."""
+    found, plan = RunFolder(path), folder.plan()
+    found.files.mkdir(parents=True)
+    planned = []
+    for number in range(cells):
+        copy, place = divmod(number, len(plan.cells))
+        original = plan.cells[place]
+        cell = original.cell.model_copy(update={"model": f"{original.cell.model}-{copy}"})
+        key = f"{derive(cell.text):032x}"
+        planned.append(PlannedCell(cell=cell, keys={"measured": key}, knowledge=original.knowledge))
+        result = folder.result(original.key)
+        if result is not None:
+            content = result.model_copy(update={"cell": cell, "key": key}).model_dump_json(indent=1)
+            (found.files / f"{key}.json").write_text(content)
+        if result is not None and result.status == "ok":
+            (found.files / f"{key}.npz").write_bytes((folder.files / f"{original.key}.npz").read_bytes())
+    found.write_plan(plan.model_copy(update={"cells": tuple(planned)}))
+    return found
 
 
 STUDIES = (
@@ -296,23 +341,18 @@ STUDIES = (
 
 def _analyses(world: Synthetic, folder: RunFolder) -> tuple[PlannedStudy, ...]:
     planned = []
-    for place, model in enumerate(world.models):
-        for attack in world.attacks:
-            for seed in world.seeds:
-                for name in STUDIES if seed == world.seeds[0] else STUDIES[1:]:
-                    study = StudyId(
-                        kind="analysis", name=name, model=model, dataset=world.dataset, attack=attack, seed=seed
-                    )
-                    key = f"{derive(study.text):016x}"
-                    planned.append(PlannedStudy(study=study, keys={"analysis": key}))
-                    status = world.unanalysed.get((attack, name), "ok")
-                    draws = np.random.default_rng(derive("finding", study.text))
-                    if status != "missing":
-                        values = VALUES[name.partition("_")[0]](draws, 40_000 * 4**place) if status == "ok" else {}
-                        reason = "" if status == "ok" else "it did not work out"
-                        folder.findings.write(
-                            Finding(key=key, study=study, status=status, reason=reason, values=values)
-                        )
+    for model, dataset, attack, seed in product(world.models, world.datasets, world.attacks, world.seeds):
+        parameters = 40_000 * 4 ** world.models.index(model)
+        for name in STUDIES if seed == world.seeds[0] else STUDIES[1:]:
+            study = StudyId(kind="analysis", name=name, model=model, dataset=dataset, attack=attack, seed=seed)
+            key = f"{derive(study.text):016x}"
+            planned.append(PlannedStudy(study=study, keys={"analysis": key}))
+            status = world.unanalysed.get((attack, name), "ok")
+            draws = np.random.default_rng(derive("finding", study.text))
+            if status != "missing":
+                values = VALUES[name.partition("_")[0]](draws, parameters) if status == "ok" else {}
+                reason = "" if status == "ok" else "it did not work out"
+                folder.findings.write(Finding(key=key, study=study, status=status, reason=reason, values=values))
     return tuple(planned)
 
 
@@ -384,6 +424,11 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
     return made
 
 
+@pytest.fixture(scope="session")
+def multiply() -> Callable[[RunFolder, Path, int], RunFolder]:
+    return multiplied
+
+
 MIXED = {name: KNOWLEDGE[name] for name in KNOWLEDGE}
 
 
@@ -407,4 +452,27 @@ def mixed(build: Callable[..., RunFolder]) -> RunFolder:
         },
         strong={"finetune": 0.6, "task_vector": 6.0, "pruning": 0.8},
         harm={"finetune": 0.02, "task_vector": 0.05},
+    )
+
+
+IMAGE = "<img src=x onerror=alert(1)>"
+SCRIPT = "</script><script>alert(2)</script>"
+ODD = "a&amp;b %{x} <b>bold</b> \u2028 $x$ ${1} 100%"
+
+
+@pytest.fixture(scope="session")
+def hostile(build: Callable[..., RunFolder]) -> RunFolder:
+    """Every name, reason and traceback would be markup if a page let it."""
+    clean = ("clean_pairs",)
+    return build(
+        defenses={"none": (), IMAGE: clean, ODD: clean, SCRIPT: ()},
+        attacks=(IMAGE, SCRIPT),
+        models=(f"model {IMAGE}",),
+        datasets=(SCRIPT,),
+        seeds=(0,),
+        images=60,
+        points=3,
+        holes={(IMAGE, ODD, 0): "failed"},
+        reason=f"it broke {SCRIPT}",
+        traceback=f"Traceback\n  {IMAGE} {SCRIPT}",
     )

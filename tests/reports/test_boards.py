@@ -6,6 +6,7 @@ import pytest
 
 from reports.boards import boards
 from reports.frames import read
+from reports.matrix import matrix
 
 CLEAN = {"clean_pairs": ("clean_pairs",)}["clean_pairs"]
 FOUR = {"none": (), "finetune": CLEAN, "cleanclip": CLEAN, "sau": CLEAN}
@@ -198,3 +199,50 @@ def test_different_versions_of_a_plugin_are_told(build):
 def test_none_is_ranked_among_those_who_know_nothing(mixed):
     board = of(mixed, "nothing")
     assert row(board, "none")["rank"] == 2 and row(board, "none")["test_loss"] == 0
+
+
+def test_dev_and_held_out_attacks_have_means_of_their_own(build):
+    held = of(build(**EASY, held_out=("sig", "wanet")))
+    plain = of(build(**EASY))
+    by_attack = matrix(read(build(**EASY))).set_index(["method", "attack"])["attack_success_rate"]
+    for method in STRONG:
+        found = row(held, method)
+        assert found["dev_success"] == pytest.approx(by_attack[method][["badnets", "blended"]].mean())
+        assert found["held_out_success"] == pytest.approx(by_attack[method][["sig", "wanet"]].mean())
+        assert found["success"] == row(plain, method)["success"] and found["rank"] == row(plain, method)["rank"]
+    assert held.references[["dev_success", "held_out_success"]].notna().all(axis=None)
+    assert plain.rows[["dev_success", "held_out_success"]].isna().all(axis=None)
+    assert any("tuned on (badnets, blended); held out" in note for note in held.notes)
+    assert not any("held out" in note for note in plain.notes)
+
+
+def test_a_side_with_a_hole_has_no_mean(build):
+    board = of(build(**EASY, held_out=("sig",), holes={("sig", "finetune", 0): "failed"}))
+    found = row(board, "finetune")
+    assert np.isnan(found["held_out_success"]) and found["dev_success"] >= 0
+    weak = of(build(**EASY, held_out=("sig",), weak=frozenset({("sig", seed) for seed in range(3)})))
+    assert weak.rows["held_out_success"].isna().all() and weak.rows["dev_success"].notna().all()
+    assert any("those that only score (no accepted victim)" in note for note in weak.notes)
+
+
+def test_ranks_range_over_the_data_sets_of_a_model(build):
+    found = boards(read(build(**EASY, datasets=("shapes", "digits"))))
+    clean = [board for board in found if board.knowledge == "clean pairs"]
+    assert [board.dataset for board in clean] == ["digits", "shapes"]
+    ranks = pd.concat([board.rows.set_index("method")["rank"] for board in clean], axis=1)
+    for board in clean:
+        for method in STRONG:
+            found = row(board, method)
+            assert found["dataset_rank_best"] == ranks.loc[method].min()
+            assert found["dataset_rank_worst"] == ranks.loc[method].max()
+        assert any(note.startswith("Ranks over the data sets of tiny-resnet: finetune 1") for note in board.notes)
+    single = of(build(**EASY))
+    assert single.rows["dataset_rank_best"].isna().all()
+    assert not any("data sets" in note for note in single.notes)
+
+
+def test_rebound_is_the_mean_where_it_was_measured(build):
+    board = of(build(**EASY, rebound={"finetune": 0.25, "cleanclip": 0.5}))
+    assert row(board, "finetune")["rebound"] == pytest.approx(0.25)
+    assert row(board, "cleanclip")["rebound"] == pytest.approx(0.5)
+    assert np.isnan(row(board, "sau")["rebound"])

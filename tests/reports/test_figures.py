@@ -59,8 +59,11 @@ def test_the_numbers_behind_a_figure_are_there(drawn, name):
 
 def test_the_same_numbers_give_the_same_files(mixed, drawn, tmp_path):
     frames = read(mixed)
-    [figure] = draw_all(frames, boards(frames), "paper", only={"tiers"})
-    for path in save(figure, tmp_path):
+    again = [
+        path for figure in draw_all(frames, boards(frames), "paper", only={"tiers"}) for path in save(figure, tmp_path)
+    ]
+    assert {path.suffix for path in again} == {".png", ".pdf", ".csv"}
+    for path in again:
         assert path.read_bytes() == drawn[path.name].read_bytes()
 
 

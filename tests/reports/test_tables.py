@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from reports.api import write_report
+from reports.boards import boards
 from reports.frames import read
 from reports.tables import latex, markdown
 from reports.tables.entries import duration, interval, number, percent, span
+from reports.tables.files import write_tables
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def written(report, mixed):
 
 
 def test_every_file_is_there(report, mixed):
-    expected = {f"leaderboard.{kind}" for kind in ("md", "csv", "tex")} | {"by_attack.csv", "comparisons.csv"}
+    expected = {f"leaderboard.{kind}" for kind in ("md", "csv", "tex", "html")} | {"by_attack.csv", "comparisons.csv"}
     expected |= {f"{name}.{kind}" for name in ("tradeoff", "heatmap") for kind in ("pdf", "png", "csv")}
     assert {path.name for path in report.files} == expected
     assert all(path.parent == mixed.report and path.stat().st_size for path in report.files)
@@ -105,6 +107,13 @@ def test_latex_escapes_what_latex_would_read():
     )
 
 
+def test_latex_reads_no_option_and_no_foreign_letter_into_a_name():
+    assert latex.escaped("[x] *") == "{[}x{]} {*}"
+    assert latex.escaped("naïve \N{GREEK SMALL LETTER LAMDA}\N{EN DASH}net\x00\t\N{LATIN SMALL LIGATURE FI}") == (
+        "naïve U+03BB--net  fi"
+    )
+
+
 def test_markdown_escapes_what_would_break_a_table():
     assert markdown.escaped("a|b_c <d> *e*") == r"a\|b\_c \<d\> \*e\*"
 
@@ -128,16 +137,32 @@ def test_latex_is_balanced(written):
         assert {len(re.split(r"(?<!\\)&", line)) for line in rows} == {len(columns)}
 
 
+def tables_of(folder):
+    frames = read(folder)
+    write_tables(frames, boards(frames), folder.report)
+    return (folder.report / "leaderboard.tex").read_text()
+
+
+@pytest.fixture
+def many_boards(build, multiply, tmp_path):
+    """Twenty models with six boards each: more tables than LaTeX holds back at a time."""
+    needs = ("clean_pairs", "target", "reference_model", "training_pairs", "trigger")
+    defenses = {"none": (), **{f"knows {need}": (need,) for need in needs}}
+    small = build(defenses=defenses, attacks=("badnets",), seeds=(0,), images=60, points=2)
+    return multiply(small, tmp_path / "many", 20 * len(small.plan().cells))
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(written, tmp_path):
+@pytest.mark.parametrize("run", ["mixed", "hostile", "many_boards"])
+def test_latex_compiles(request, run, tmp_path):
     document = (
         "\\documentclass{article}\\usepackage{booktabs,graphicx}\\usepackage[T1]{fontenc}\n"
-        f"\\begin{{document}}\n{written['leaderboard.tex']}\n\\end{{document}}\n"
+        f"\\begin{{document}}\n{tables_of(request.getfixturevalue(run))}\n\\end{{document}}\n"
     )
     (tmp_path / "board.tex").write_text(document)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "board.tex"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout[-2000:]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert found.returncode == 0, found.stdout[-2000:]
     assert (tmp_path / "board.pdf").stat().st_size
 
 
@@ -170,6 +195,20 @@ def test_reading_shows_progress(mixed):
     counter = Counter()
     read(mixed, counter)
     assert counter.done == counter.total == 147
+
+
+def test_columns_of_held_out_attacks_and_rebound_are_shown_where_they_exist(build, report):
+    wide = write_report(build(held_out=("sig",), rebound={"finetune": 0.25}))
+    files = {path.name: path.read_text() for path in wide.files if path.suffix in (".md", ".tex")}
+    for text in (wide.text, *files.values()):
+        assert "held out: those that only score (sig)" in re.sub(r"\s+", " ", text)
+    assert re.search(
+        r"^\| +Rank \| Defense .*\| +Dev \(%\) \| +Held out \(%\) \| +Worst", files["leaderboard.md"], re.M
+    )
+    details = files["leaderboard.md"].split("## Details")[1]
+    assert re.search(r"finetune\b.* 25\.0 +\|$", details, re.M) and "Rebound (%)" in details
+    assert max(map(len, wide.text.splitlines())) <= 132
+    assert "Held" not in report.text
 
 
 def test_entries():

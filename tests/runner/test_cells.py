@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.matrix import load_matrix, with_loose
 from benchmark.planning import make_jobs
 from benchmark.registry import Registry
@@ -146,3 +147,20 @@ def test_seeds_differ_where_they_may_and_nowhere_else(jobs):
     assert len({job.seeds["defense"] for job in poisoned}) == len(poisoned)
     assert len({job.keys["pretrained"] for job in found}) == 1
     assert len({job.keys["victim"] for job in found if job.cell.victim == "benign"}) == 2
+
+
+def test_a_limit_leaves_out_what_it_does_not_admit(jobs):
+    found = jobs('models = ["tiny-resnet", "tiny-vit"]\nsources = ["given", "planted"]\n'
+                 'limits = [{ when = { model = "tiny-vit" }, only = { attack = "badnets" } },'
+                 '          { when = { source = "planted" }, only = { attack = ["blended"] } }]')  # fmt: skip
+    assert {cell.attack for cell in cells(found, model="tiny-vit")} == {"badnets"}
+    assert {cell.attack for cell in cells(found, model="tiny-resnet")} == {"badnets", "blended"}
+    assert {cell.attack for cell in cells(found, source="planted")} == {"blended"}
+    assert {cell.attack for cell in cells(found, source="given")} == {"badnets", "blended"}
+
+
+def test_a_limit_on_what_the_matrix_does_not_have_is_refused(jobs):
+    with pytest.raises(UserError, match="limits: this matrix has no attack 'badnet'; did you mean 'badnets'"):
+        jobs('limits = [{ when = { model = "tiny-resnet" }, only = { attack = "badnet" } }]')
+    with pytest.raises(UserError, match=r"limits.*weekday"):
+        jobs('limits = [{ when = { weekday = "monday" }, only = { attack = "badnets" } }]')

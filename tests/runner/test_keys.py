@@ -125,6 +125,7 @@ def test_a_default_written_out_is_the_same_cell(keys):
         ("sizes = { test = 50 }", "measured", "defended"),
         ("budget = 3.0", "measured", "defended"),
         ('general = ["digits"]', "measured", "defended"),
+        ("rebound = 1", "measured", "defended"),
     ],
 )
 def test_a_setting_counts_from_its_stage_on(keys, change, stage, unchanged):
@@ -138,6 +139,10 @@ def test_a_setting_counts_from_its_stage_on(keys, change, stage, unchanged):
 def test_a_poison_count_counts_for_its_attack(keys):
     before, after = keys(), keys("poisons = { blended = 17 }")
     assert changed(before, after, "victim") == {cell for cell in before if cell[:2] == ("blended", "poisoned")}
+
+
+def test_what_only_a_report_reads_changes_no_key(keys):
+    assert keys('held_out = ["blended"]') == keys("rebound = 0") == keys()
 
 
 @pytest.mark.parametrize("change", ['summary = "Another"', "seeds = [0, 1]", 'defenses = ["none", "finetune"]'])
