@@ -45,7 +45,7 @@ def _around(job: Job, jobs: Sequence[Job]) -> Neighbourhood:
 
     cell = job.cell.model_copy(update={"victim": "benign"})
     return Neighbourhood(
-        benign=with_keys(dataclasses.replace(job, cell=cell, poisons=0, seeds=seeds_of(cell))),
+        benign=with_keys(dataclasses.replace(job, cell=cell, poisons=0, seeds=seeds_of(cell), imported=None)),
         negation=named(job.matrix.analysis.negation),
         finetune=named(job.matrix.analysis.finetune),
     )
@@ -68,19 +68,19 @@ class _Victim:
         if self.settings.thumbnails and self.job.cell.seed == self.job.matrix.seeds[0]:
             yield self._pictures()
         if self.settings.grid:
-            yield self._plane("disentanglement", planes.around_clean_model, defended=False)
-            yield self._plane("disentanglement_backdoor", planes.around_backdoor, defended=False)
-            yield self._plane("disentanglement_victim", planes.around_victim, defended=True)
-        yield self._near("vectors", angles.angles, "benchmark.analysis.angles", {}, defended=True)
+            yield self._plane("disentanglement", planes.around_clean_model, twin=True, defended=False)
+            yield self._plane("disentanglement_backdoor", planes.around_backdoor, twin=True, defended=False)
+            yield self._plane("disentanglement_victim", planes.around_victim, twin=False, defended=True)
+        yield self._near("vectors", angles.angles, "benchmark.analysis.angles", {}, twin=True, defended=True)
         if self.settings.budgets:
             yield self._budgets()
 
-    def _plane(self, name: str, measure: Callable[[Neighbours, Analysis], dict[str, Any]], *, defended: bool) -> Study:
-        settings, test = self.settings, self.job.matrix.sizes.test
-        seen = {**settings.model_dump(include={"grid", "extent", "images"}), "test": test}
-        return self._near(
-            name, lambda near: measure(near, settings), "benchmark.analysis.planes", seen, defended=defended
-        )
+    def _plane(
+        self, name: str, measure: Callable[[Neighbours, Analysis], dict[str, Any]], *, twin: bool, defended: bool
+    ) -> Study:
+        settings, module = self.settings, "benchmark.analysis.planes"
+        seen = {**settings.model_dump(include={"grid", "extent", "images"}), "test": self.job.matrix.sizes.test}
+        return self._near(name, lambda near: measure(near, settings), module, seen, twin=twin, defended=defended)
 
     def _near(
         self,
@@ -89,9 +89,10 @@ class _Victim:
         module: str,
         seen: Mapping[str, Any],
         *,
+        twin: bool,
         defended: bool,
     ) -> Study:
-        """A study of the models around the victim, with the defended ones among them or without."""
+        """A study of the models around the victim, its benign ``twin`` or ``defended`` ones among them."""
         around, kept = self.around, self.kept
 
         def measured(laboratory: Laboratory, job: Job) -> dict[str, Any]:
@@ -106,7 +107,9 @@ class _Victim:
         }
         defenses = self._defenses() if defended else {}
         identity |= {"defended": [met.keys["defended"] for met in defenses.values() if met is not None]}
-        return self._study(name, measured, module, identity, dict(seen), _hole(defenses))
+        orphan = "needs a benign twin, and how the imported victim was trained is not known"
+        skip = orphan if twin and self.job.imported is not None else _hole(defenses)
+        return self._study(name, measured, module, identity, dict(seen), skip)
 
     def _defenses(self) -> dict[str, Job | None]:
         return {self.settings.negation: self.around.negation, self.settings.finetune: self.around.finetune}
@@ -188,5 +191,5 @@ def _hole(defenses: Mapping[str, Job | None]) -> str:
 def _sized(job: Job, size: str, pairs: int) -> Job:
     """The job with another number of pairs for its defender, measured on its own data set alone."""
     sizes = job.matrix.sizes.model_copy(update={size: pairs})
-    matrix = job.matrix.model_copy(update={"sizes": sizes})
-    return with_keys(dataclasses.replace(job, matrix=matrix, general={}))
+    matrix = job.matrix.model_copy(update={"sizes": sizes, "rebound": 0})
+    return with_keys(dataclasses.replace(job, matrix=matrix, general={}, retrieval={}))

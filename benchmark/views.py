@@ -40,7 +40,7 @@ def plan_summary(jobs: Sequence[Any], studies: Sequence[Any], folder: RunFolder,
     stages.pop("defended", None)
     for study in studies:
         for stage, key in study.keys.items():
-            stages.setdefault(stage, set()).add(key)
+            stages.setdefault("victim" if stage == "benign" else stage, set()).add(key)
     rows = []
     for stage, keys in stages.items():
         cached = sum(store.has(stage, key) or (stage == "measured" and _is_done(folder, key)) for key in keys)

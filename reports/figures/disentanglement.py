@@ -48,7 +48,7 @@ def draw(view: View, study: str) -> tuple[Figure, pd.DataFrame] | None:
         columns=columns,
         left=4.2 * em,
         top=3.2 * em,
-        bottom=7.4 * em,
+        bottom=8.0 * em,
         gap_x=0.9 * em,
         gap_y=3.6 * em,
         legend=Legend(_handles(), style),
@@ -104,7 +104,8 @@ def _means(points: pd.DataFrame) -> str:
     if points.empty:
         return "no number"
     within = points["alpha_clean"].between(0, 1) & points["alpha_trigger"].between(0, 1)
-    return f"mean {points['xi'].mean():.2f} ({points.loc[within, 'xi'].mean():.2f})"
+    square = f" ({points.loc[within, 'xi'].mean():.2f})" if within.sum() > 1 else ""
+    return f"mean {points['xi'].mean():.2f}{square}"
 
 
 def _hole(axis: Axes, state: str, style: Style) -> None:

@@ -228,3 +228,27 @@ def test_studies_of_what_is_not_granted_are_skipped_with_a_reason(world, clipdef
     world.matrix("strict", f'grants = ["clean_pairs", "clean_images"]\n{ANALYSED}')
     planned = clipdefense("plan", "strict.toml").out
     assert planned.count("skipped: defense 'task_vector' needs 'triggered_pairs', which the matrix does not grant") == 6
+
+
+def test_an_imported_victim_has_no_twin_to_be_compared_with(world, clipdefense):
+    world.write("suspect.safetensors", "not read by a plan")
+    imported = '[[imported]]\ncheckpoint = "suspect.safetensors"\nattack = "badnets"\n'
+    world.matrix("imports", f"{ANALYSED}\n{imported}")
+    lines = [line for line in clipdefense("plan", "imports.toml").out.splitlines() if "/ analysis" in line]
+    reason = "skipped: needs a benign twin, and how the imported victim was trained is not known"
+    assert {
+        line.split("analysis ")[1].split(" /")[0] for line in lines if reason in line and "/ badnets /" in line
+    } == {
+        "disentanglement",
+        "disentanglement_backdoor",
+        "vectors",
+    }
+    assert not [line for line in lines if reason in line and "/ blended /" in line]
+
+
+def test_a_plan_counts_benign_twins_among_the_victims(world, clipdefense):
+    world.matrix("twins", f'benign = ""\n{ANALYSED}')
+    planned = clipdefense("plan", "twins.toml").out
+    [line] = [line.split() for line in planned.splitlines() if line.startswith("victim ") and len(line.split()) == 4]
+    assert line == ["victim", "3", "0", "3"]
+    assert not [line for line in planned.splitlines() if line.startswith("benign ")]
