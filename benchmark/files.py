@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmark.errors import ClipdefenseError, StorageError, UserError
@@ -21,6 +21,11 @@ def cannot_write(path: Path, error: OSError, remedy: str) -> ClipdefenseError:
     return kind(f"cannot write '{path}': {(error.strerror or str(error)).lower()}; {remedy}")
 
 
+def beside(path: Path, suffix: str = ".tmp") -> Path:
+    """A hidden name beside ``path`` that nobody else uses; unlike ``tempfile``, it leaves permissions to the umask."""
+    return path.with_name(f".{secrets.token_hex(8)}{suffix}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place if the block ends well and vanishes if it does not.
@@ -29,12 +34,10 @@ def replacing(path: Path) -> Iterator[Path]:
         StorageError: the disk is full.
         UserError: the folder is read-only or is no folder.
     """
-    temporary = None
+    temporary = beside(path, f".tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f".tmp{path.suffix}")
-        os.close(handle)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -42,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(path, error, "free space or choose another folder") from error
     finally:
-        if temporary is not None:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.errors import StorageError, UserError
+from benchmark.files import beside
 from benchmark.findings import Finding, StudyId
 from benchmark.results import CellId, Outcomes, Result
 
@@ -69,18 +70,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk is full or read-only.
     """
-    temporary = None
+    temporary = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as handle:
-            temporary = handle.name
+        with temporary.open("xb") as handle:
             handle.write(data)
             handle.flush()
             os.fsync(handle.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StorageError(f"cannot write '{path}': {error.strerror}; free space or choose another folder") from error
 
 

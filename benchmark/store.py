@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,10 +82,9 @@ class Store:
             StorageError: the disk is full or read-only.
         """
         folder = self.path(kind, key)
-        temporary = None
+        temporary = folder.with_name(f".writing-{secrets.token_hex(8)}")
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+            temporary.mkdir(parents=True)
             fill(temporary)
             sums = {path.name: file_digest(path) for path in sorted(temporary.iterdir())}
             write_atomically(temporary / _MANIFEST, json.dumps(sums, indent=1).encode())
@@ -95,8 +94,7 @@ class Store:
             reason = error.strerror or str(error)
             raise StorageError(f"cannot write '{folder}': {reason}; free space or choose another store") from error
         finally:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
         return folder
 
     @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 import time
 import warnings
 import zlib
@@ -95,7 +95,9 @@ def _temporary(folder: Path, needed: int) -> Path:
                 f"the decoded images need {needed / 1e9:.1f} GB in '{folder}', where {free / 1e9:.1f} GB are free; "
                 + _REMEDY
             )
-        return Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+        temporary = folder / f".writing-{secrets.token_hex(8)}"
+        temporary.mkdir()
+        return temporary
     except OSError as error:
         raise cannot_write(folder, error, _REMEDY) from error
 

@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from benchmark.errors import StorageError, UserError
+from benchmark.files import replacing
+from benchmark.runs import write_atomically
 from benchmark.store import DiedRepeatedly, Store, default_store
 
 KEY = "0123456789abcdef"
@@ -185,3 +187,18 @@ def test_the_environment_names_the_store(monkeypatch, tmp_path):
     assert default_store() == tmp_path
     monkeypatch.delenv("CLIPDEFENSE_STORE")
     assert default_store().parts[-2:] == ("clipdefense", "store")
+
+
+def test_whoever_the_umask_allows_may_read_what_is_written(store):
+    """Stores and reports are shared: a page on a web server, trained victims on the disk of a group."""
+    before = os.umask(0o022)
+    try:
+        folder = store.write("victim", "k", lambda place: write_atomically(place / "weights", b"data"))
+        with replacing(store.root / "page.html") as page:
+            page.write_text("page")
+    finally:
+        os.umask(before)
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.iterdir(), store.root / "page.html"]
+    }
+    assert modes == {"k": 0o755, "weights": 0o644, "manifest.json": 0o644, "page.html": 0o644}
