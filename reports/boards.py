@@ -13,6 +13,7 @@ from benchmark.picking import VICTIM
 from reports.frames import RETRIEVAL, Frames
 from reports.held_out import split_means
 from reports.knowledge import board_order
+from reports.matrix import LEFT_OUT
 from reports.notes import board_notes
 from reports.scores import Blocks, Outcome, score_intervals
 from reports.stability import across_datasets, rank_ranges
@@ -22,6 +23,8 @@ from reports.summaries import ACCEPTED, PENDING, at_picks, success_column, victi
 
 RECALL_ALLOWANCE = 0.10
 """Loss of target recall, against the victim, above which a method is not ranked."""
+
+_HOLES = ("missing", "skipped", "failed", LEFT_OUT)
 
 MEANS = (
     *(success_column(budget) for budget in SHOWN),
@@ -205,8 +208,8 @@ class _Maker:
 
     def _holes(self) -> dict[str, Any]:
         """Counts of the eligible cells by status, and of those on victims that are not ranked on."""
-        table = np.append(self.cells["status"].to_numpy(dtype=object), "missing")[self.rows]
-        found: dict[str, Any] = {f"cells_{s}": (table == s).sum(axis=1) for s in ("ok", "missing", "skipped", "failed")}
+        table = np.append(self.cells["status"].to_numpy(dtype=object), LEFT_OUT)[self.rows]
+        found: dict[str, Any] = {f"cells_{name}": (table == name).sum(axis=1) for name in ("ok", *_HOLES)}
         found["cells"] = table.shape[1]
         off = ~self.cells.index.isin(self.places.reshape(-1))
         weak = self.cells["method"][off].value_counts()
@@ -240,7 +243,7 @@ def references(eligible: pd.DataFrame, blocks: Blocks, held_out: tuple[str, ...]
 def _why_unranked(row: dict[str, object]) -> str:
     if not row["cells"]:
         return "no victim was accepted"
-    holes = [f"{row['cells_' + name]} {name}" for name in ("missing", "skipped", "failed") if row["cells_" + name]]
+    holes = [f"{row['cells_' + name]} {name.replace('_', ' ')}" for name in _HOLES if row["cells_" + name]]
     if holes:
         return f"{', '.join(holes)} of {row['cells']} cells"
     if row["success"] != row["success"]:

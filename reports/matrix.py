@@ -14,6 +14,9 @@ OK, PARTIAL, WEAK = "ok", "partial", "weak"
 HOLES = ("failed", "skipped", "missing")
 """States without a number, the one to tell first where the seeds differ."""
 
+LEFT_OUT = "left_out"
+"""A combination that the limits of the matrix leave out: nothing is missing, nothing is measured."""
+
 
 def matrix(frames: Frames) -> pd.DataFrame:
     """One row per model, data set, method and attack.

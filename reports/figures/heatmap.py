@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
@@ -13,11 +14,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from reports.figures.holes import HOLES, draw_hole, draw_state, hole_handles
+from reports.figures.holes import HOLES, draw_hole, draw_left_out, draw_state, hole_handles
 from reports.figures.sheet import Legend, Sheet, text_width
 from reports.figures.style import INK, Style
 from reports.figures.view import View
 from reports.knowledge import board_order
+from reports.matrix import LEFT_OUT
 
 MAP = "rocket_r"
 _DARK = 0.33
@@ -32,6 +34,9 @@ def draw(view: View) -> tuple[Figure, pd.DataFrame] | None:
     order = _order(table)
     em, count = style.font / 72, len(order)
     left = text_width((row for row in order["label"] if row), style.small) + 0.8 * em
+    narrowest = left + (text_width(["100"], style.font) + 0.3 * em) * len(attacks)
+    style = replace(style, width=max(style.width, narrowest))
+    left_out = [LEFT_OUT] if len(table) < table["method"].nunique() * len(attacks) else []
     widest = text_width(attacks, style.small)
     slanted = widest + 0.6 * em > (style.width - left) / len(attacks)
     sheet = Sheet(
@@ -41,7 +46,7 @@ def draw(view: View) -> tuple[Figure, pd.DataFrame] | None:
         left=left,
         top=0.2 * em,
         bottom=(0.8 * widest if slanted else 1.5 * em) + 6.6 * em,
-        legend=Legend(hole_handles(table["state"]), style),
+        legend=Legend(hole_handles([*table["state"], *left_out]), style),
     )
     figure, [[axis]] = sheet.drawn()
     values = table.pivot(index="method", columns="attack", values="attack_success_rate").reindex(columns=attacks)
@@ -53,7 +58,7 @@ def draw(view: View) -> tuple[Figure, pd.DataFrame] | None:
     places = {(row["method"], row["attack"]): row for row in table.to_dict("records")}
     for y, method in enumerate(order["label"]):
         for x, attack in enumerate(attacks if method else ()):
-            _cell(axis, x, y, places.get((method, attack), {"state": "missing"}), style)
+            _cell(axis, x, y, places.get((method, attack), {"state": LEFT_OUT}), style)
     _colour_bar(figure, sheet, style)
     return figure, table
 
@@ -92,7 +97,9 @@ def _colour_bar(figure: Figure, sheet: Sheet, style: Style) -> None:
 
 
 def _cell(axis: Axes, x: int, y: int, row: Mapping[Any, Any], style: Style) -> None:
-    if row["state"] in HOLES:
+    if row["state"] == LEFT_OUT:
+        draw_left_out(axis, x, y, style)
+    elif row["state"] in HOLES:
         draw_hole(axis, x, y, row["state"], style)
     else:
         _number(axis, x, y, row, style)

@@ -9,10 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Polygon, Rectangle
 
 from reports.figures.style import GREY, INK, PALE, Style
+from reports.matrix import LEFT_OUT
 
 HOLES = {"failed": (GREY, ""), "skipped": ("#F2F2F2", "/////"), "missing": ("white", "")}
 _LETTERS = {"failed": "F", "skipped": "S", "missing": "?"}
+_DASH = "-"
 PARTIAL = "#56B4E9"
+
+
+def draw_left_out(axis: Axes, x: int, y: int, style: Style) -> None:
+    """A combination that nobody asked for."""
+    axis.text(x + 0.5, y + 0.5, _DASH, color=GREY, ha="center", va="center", fontsize=style.small)
 
 
 def draw_hole(axis: Axes, x: int, y: int, state: str, style: Style) -> None:
@@ -44,4 +51,6 @@ def hole_handles(states: Iterable[str], partial: str = PARTIAL) -> list[Patch]:
         found.append(Patch(facecolor="white", edgecolor=GREY, linestyle="--", label="(n): weak victim"))
     if "partial" in present:
         found.append(Patch(facecolor=partial, edgecolor="none", label="some seeds missing"))
+    if LEFT_OUT in present:
+        found.append(Patch(facecolor="none", edgecolor="none", label=f"{_DASH}: left out by the matrix"))
     return found

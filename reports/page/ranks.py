@@ -33,6 +33,7 @@ _NUMBERS = (
         "cells_ok",
         "cells_missing",
         "cells_skipped",
+        "cells_left_out",
     ),
     *("cells_failed", "cells_weak", "cells_overshooting", "keeps_victim", "seconds", "device_seconds"),
     *("peak_memory_bytes", "clean_pairs", "triggered_pairs", "optimiser_steps", "trainable_parameters"),

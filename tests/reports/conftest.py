@@ -41,7 +41,7 @@ class Synthetic:
         strong: how fast success falls along the strengths, per defense; drawn at random when absent.
         harm: clean accuracy lost at the last point, per defense; drawn at random when absent.
         recall_loss: loss of target recall at every point, per defense.
-        holes: status by (attack, defense, seed): "missing", "skipped" or "failed".
+        holes: status by (attack, defense, seed): "missing", "skipped", "failed" or "left out" of the plan.
         weak: (attack, seed) of victims that the gate refuses.
         copies: defenses whose outcomes are those of another one.
         versions: version by (attack, defense) where it is not "1".
@@ -289,9 +289,11 @@ def write(world: Synthetic, path: Path) -> RunFolder:
     folder = RunFolder(path)
     planned = []
     for cell in _cells(world):
+        hole = world.holes.get((cell.attack, cell.defense, cell.seed)) if cell.victim == "poisoned" else None
+        if hole == "left out":
+            continue
         key = f"{derive(cell.text):016x}"
         planned.append(PlannedCell(cell=cell, keys={"measured": key}, knowledge=world.defenses[cell.defense]))
-        hole = world.holes.get((cell.attack, cell.defense, cell.seed)) if cell.victim == "poisoned" else None
         if hole is None:
             folder.write(*_result(world, cell, key))
         elif hole != "missing":

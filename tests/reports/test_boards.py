@@ -73,7 +73,7 @@ def test_stronger_defenses_lead(build):
     assert board.pairs["p_value_holm"].max() < 0.05
 
 
-@pytest.mark.parametrize("hole", ["missing", "failed", "skipped"])
+@pytest.mark.parametrize("hole", ["missing", "failed", "skipped", "left out"])
 def test_a_hole_unranks_and_is_never_averaged_away(build, hole):
     board = of(build(**EASY, holes={("sig", "finetune", 2): hole}))
     found = row(board, "finetune")

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from benchmark.errors import UserError
@@ -139,14 +140,24 @@ def test_a_curve_never_changes_the_seeds_it_is_over(build):
 
 def test_states_of_the_heat_map_are_named_in_its_legend(mixed, build):
     holes = {("badnets", "finetune", 0): "failed", ("blended", "cleanclip", 0): "skipped"}
-    folder = build(seeds=(0,), holes={**holes, ("sig", "pruning", 0): "missing"}, weak=frozenset({("wanet", 0)}))
+    holes |= {("sig", "pruning", 0): "missing", ("sig", "finetune", 0): "left out"}
+    folder = build(seeds=(0,), holes=holes, weak=frozenset({("wanet", 0)}))
     for source, expected in (
-        (folder, {"F: failed", "S: skipped", "?: missing", "(n): weak victim"}),
+        (folder, {"F: failed", "S: skipped", "?: missing", "(n): weak victim", "-: left out by the matrix"}),
         (mixed, {"some seeds missing"}),
     ):
         frames = read(source)
         figure = next(d.figure for d in draw_summary(frames, boards(frames)) if d.name == "heatmap")
         assert {text.get_text() for text in figure.legends[0].get_texts()} == expected
+
+
+def test_a_heat_map_of_many_attacks_is_as_wide_as_its_numbers(build):
+    frames = read(build(attacks=tuple(f"attack_{number:02d}" for number in range(21)), seeds=(0,), benign=False))
+    figure = next(d.figure for d in draw_summary(frames, boards(frames)) if d.name == "heatmap")
+    axis = figure.axes[0]
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    widest = max(text.get_window_extent(renderer).width for text in axis.texts if re.fullmatch(r"\d+", text.get_text()))
+    assert widest <= axis.get_window_extent().width / 21
 
 
 def test_panels_name_their_attack_and_weak_victims(mixed, build):

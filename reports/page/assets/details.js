@@ -180,7 +180,9 @@ function openBoardRow(row) {
       ["Triggered pairs", row("triggered_pairs") ? number(row("triggered_pairs")) : null],
       ["Optimiser steps", number(row("optimiser_steps"))],
       ["Trainable parameters", row("trainable_parameters") ? number(row("trainable_parameters")) : null],
-      ["Cells", ["ok", "missing", "skipped", "failed"].map((name) => `${row(`cells_${name}`)} ${name}`).join(", ")],
+      ["Cells", ["ok", "missing", "skipped", "failed", "left_out"]
+          .filter((name) => name === "ok" || row(`cells_${name}`))
+          .map((name) => `${row(`cells_${name}`)} ${name.replace("_", " ")}`).join(", ")],
       ["Cells on victims that are not ranked on", `${row("cells_weak")}`],
       ["Cells whose test loss exceeds the budget", `${row("cells_overshooting")}`],
       ["Cells where the pick is the victim itself", `${row("keeps_victim")}`],
