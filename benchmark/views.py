@@ -22,7 +22,7 @@ def result_line(result: Result | Finding) -> str:
     if result.status != "ok" or result.picks is None or result.victim is None:
         return f"{text}: {result.reason}"
     picked = result.points[result.picks.blind].test if result.picks.blind >= 0 else result.victim
-    flag = "" if result.picks.blind >= 0 else " (no point within the budget: the victim itself)"
+    flag = "" if result.picks.blind >= 0 else " (its first point exceeds the budget: the victim itself)"
     return (
         f"{text}: success {result.victim.attack_success_rate:.3f} -> {picked.attack_success_rate:.3f}, "
         f"clean {result.victim.clean_accuracy:.3f} -> {picked.clean_accuracy:.3f}, "

@@ -20,6 +20,9 @@ from reports.figures.view import View
 from reports.findings import grids, of_study
 
 MAP = "rocket_r"
+_LEFT = 5.0
+"""Margin for the label beside the panels, in multiples of the font."""
+
 LARGEST = 2.0
 """xi is the sum of two shares of images."""
 
@@ -46,7 +49,7 @@ def draw(view: View, study: str) -> tuple[Figure, pd.DataFrame] | None:
         style=style,
         heights=(_side(style, columns),) * rows,
         columns=columns,
-        left=4.2 * em,
+        left=_LEFT * em,
         top=3.2 * em,
         bottom=8.0 * em,
         gap_x=0.9 * em,
@@ -75,7 +78,7 @@ def draw(view: View, study: str) -> tuple[Figure, pd.DataFrame] | None:
 def _side(style: Style, columns: int) -> float:
     """Inches of a square panel that fills its column."""
     em = style.font / 72
-    return (style.width - 4.2 * em - 0.06 * style.font / 7 - 0.9 * em * (columns - 1)) / columns
+    return (style.width - _LEFT * em - 0.06 * style.font / 7 - 0.9 * em * (columns - 1)) / columns
 
 
 def _above_legend(sheet: Sheet, inches: float) -> float:

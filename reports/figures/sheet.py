@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -127,7 +128,10 @@ def label_outside(axes: list[list[Axes]], used: int, label: str, *, every: bool 
 
 
 def side_label(figure: Figure, axes: list[list[Axes]], text: str, style: Style) -> None:
-    """One label for the y axes of all rows, centred beside them."""
+    """One label for the y axes of all rows, centred beside them, on two lines where one is longer than the axes."""
     low, high = axes[-1][0].get_position().y0, axes[0][0].get_position().y1
-    x = 0.6 * style.font / 72 / style.width
+    if text_width([text], style.font) > (high - low) * figure.get_figheight():
+        text = textwrap.fill(text, width=len(text) // 2 + 4)
+    lines = text.count("\n") + 1
+    x = (0.6 * lines + 0.1 * (lines - 1)) * style.font / 72 / style.width
     figure.text(x, (low + high) / 2, text, rotation=90, ha="center", va="center", fontsize=style.font)
