@@ -15,7 +15,7 @@ from benchmark.runs import Plan, PlannedCell, RunFolder
 from reports.details import Details
 from reports.findings import findings
 from reports.knowledge import board_of, method_name
-from reports.statistics.budgets import AREA, SHOWN, blind_picks, loss_bounds
+from reports.statistics.budgets import AREA, SHOWN, blind_picks, last_within, loss_bounds
 
 METRICS = tuple(Measured.model_fields)[:7]
 """Names of the metrics of the test split, as the points and picks carry them."""
@@ -73,7 +73,8 @@ class Frames:
         plan: what was asked for.
         cells: one row per planned cell; ``status`` is "ok", "skipped", "failed" or "missing". The index is the cell.
         points: ``cell``, ``point`` (-1 is the victim), ``strength`` and the metrics of the test split.
-        picks: ``cell``, ``budget``, ``rule`` ("blind" or "oracle"), ``point`` and the metrics of that point.
+        picks: ``cell``, ``budget``, ``rule``, ``point`` and the metrics of that point. The rules are "blind", "oracle"
+            and "last": the last point within the budget even where one before it is not.
         bits: per-image outcomes by cell, where they were stored.
         details: parameters, provenance and tracebacks by cell.
         findings: one row per planned study; see ``reports.findings``.
@@ -131,9 +132,11 @@ class _Reader:
             self.picks += _stored_picks(number, result, self.budget)
             return
         before, after = outcomes.validation[0, 0], outcomes.validation[1:, 0]
-        blind = blind_picks(loss_bounds(before, after), self.budgets)
+        bounds = loss_bounds(before, after)
+        blind = blind_picks(bounds, self.budgets)
         self.picks += [(number, budget, "blind", pick) for budget, pick in zip(self.budgets, blind, strict=True)]
         success = [point.validation.attack_success_rate for point in result.points]
+        self.picks.append((number, self.budget, "last", last_within(bounds, self.budget)))
         self.picks.append((number, self.budget, "oracle", oracle_pick(before, list(after), success, self.budget)))
         self.bits[number] = _bits(outcomes, int(blind[np.searchsorted(self.budgets, self.budget)]))
 

@@ -28,9 +28,25 @@ def board_notes(
             f"Holm's correction at {LEVEL:g}; ties here mean too little data, not equality."
         )
     unranked = [f"{row['method']} ({row['unranked']})" for row in rows.to_dict("records") if row["unranked"]]
+    notes += _stops(rows)
     if unranked:
         notes.append(f"Not ranked: {'; '.join(unranked)}.")
     return (*notes, *_versions(cells))
+
+
+def _stops(rows: pd.DataFrame) -> list[str]:
+    """Methods whose curves leave the budget and come back, as fine-tuning does that recovers in later epochs."""
+    early = [
+        f"{row['method']} ({row['stops_early']} of {row['cells_ok']} cells, {100 * row['last_success']:.1f} %)"
+        for row in rows.to_dict("records")
+        if row["stops_early"]
+    ]
+    if not early:
+        return []
+    return [
+        "The blind walk stops at the first point that exceeds the budget, though a later one is within it again; "
+        f"with the last such point instead, success would be: {', '.join(early)}."
+    ]
 
 
 def _repeats(rows: pd.DataFrame, blocks: Blocks) -> str:

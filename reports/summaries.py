@@ -48,7 +48,8 @@ def at_picks(frames: Frames) -> pd.DataFrame:
     """One row per cell (same index as ``frames.cells``; NaN in holes): the metrics at the blind pick, and beside them
 
     ``pick`` (its point), ``success_at_B``, ``area`` (mean success over the budgets 0 to 5), ``oracle_success``,
-    ``oracle_clean_accuracy``, ``victim_clean_accuracy``, ``victim_success``, ``test_loss`` and ``recall_loss``
+    ``oracle_clean_accuracy``, ``last_success`` (at the last point within the budget), ``stops_early`` (whether that
+    point comes after the blind pick), ``victim_clean_accuracy``, ``victim_success``, ``test_loss`` and ``recall_loss``
     (shares lost against the victim).
     """
     picks = frames.picks
@@ -65,6 +66,9 @@ def at_picks(frames: Frames) -> pd.DataFrame:
     best = oracle.set_index("cell")
     found["oracle_success"] = best["attack_success_rate"]
     found["oracle_clean_accuracy"] = best["clean_accuracy"]
+    last = picks[picks["rule"] == "last"].set_index("cell")
+    found["last_success"] = last["attack_success_rate"]
+    found["stops_early"] = last["point"] > found["pick"].reindex(last.index)
     victim = frames.points[frames.points["point"] == -1].set_index("cell")
     found["victim_success"] = victim["attack_success_rate"]
     found["victim_clean_accuracy"] = victim["clean_accuracy"]

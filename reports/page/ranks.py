@@ -17,7 +17,8 @@ _TEXTS = ("method", "defense", "source", "worst_attack", "unranked")
 _RATES = (
     *("success", "success_low", "success_high", "worst_success", "clean_accuracy", "clean_accuracy_low"),
     *("clean_accuracy_high", "test_loss", "harm", "recall_loss", "success_at_1", "success_at_2", "success_at_5"),
-    *("area", "oracle_success", "oracle_clean_accuracy", "trigger_shift", "robust_accuracy", "general_accuracy"),
+    *("area", "last_success", "oracle_success", "oracle_clean_accuracy", "trigger_shift", "robust_accuracy"),
+    "general_accuracy",
     *("defense_effectiveness", "retained_accuracy_corrected", "dev_success", "held_out_success", "rebound", *RETRIEVAL),
 )
 _NUMBERS = (

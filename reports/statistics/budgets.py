@@ -46,3 +46,9 @@ def blind_picks(bounds: NDArray[np.float64], budgets: NDArray[np.float64]) -> ND
     exceeds = bounds[:, None] > budgets[None, :] / 100
     first = np.where(exceeds.any(axis=0), exceeds.argmax(axis=0), len(bounds))
     return np.asarray(first + VICTIM, dtype=np.int64)
+
+
+def last_within(bounds: NDArray[np.float64], budget: float) -> int:
+    """The last point whose bound is within the budget (in points), whatever lies before it; ``VICTIM`` if none is."""
+    within = np.flatnonzero(bounds <= budget / 100)
+    return int(within[-1]) if len(within) else VICTIM

@@ -26,7 +26,8 @@ LEGEND = (
     "Harm: accuracy lost on a victim without backdoor, in points. Range: ranks when one attack is dropped."
 )
 DETAIL_LEGEND = (
-    "Area: mean success over budgets of 0 to 5 points. Oracle: success at a pick that looks at the attack, which no "
+    "Area: mean success over budgets of 0 to 5 points. Last: success at the last point within the budget even where an "
+    "earlier one exceeds it; never ranks. Oracle: success at a pick that looks at the attack, which no "
     "defender can; never ranks. Shift: largest rise of another wrong class under the trigger. Robust: triggered images "
     "that keep their class. General: accuracy on other data sets. R@1: retrieval on captioned sets, mean of both "
     "directions. Over: cells whose test loss exceeds the budget. Kept: cells where the pick is the victim itself. "
@@ -77,9 +78,9 @@ def _with_sides(headers: list[str], rows: list[list[Entry]], board: Board) -> Ta
 
 def detail_table(board: Board) -> Table:
     """The same methods at other budgets, with what else was measured and what it cost."""
-    headers = ["Defense", "at 1 (%)", "at 2 (%)", "at 5 (%)", "Area (%)", "Oracle (%)", "Shift (%)", "Robust (%)"]
+    headers = ["Defense", "at 1 (%)", "at 2 (%)", "at 5 (%)", "Area (%)", "Last (%)", "Oracle (%)"]
     retrieval = ["R@1 (%)"] if RETRIEVAL[0] in board.rows else []
-    headers += ["General (%)", *retrieval, "Time", "Clean pairs", "Steps", "Over", "Kept"]
+    headers += ["Shift (%)", "Robust (%)", "General (%)", *retrieval, "Time", "Clean pairs", "Steps", "Over", "Kept"]
     rows = [_detail_row(row) for row in board.rows.to_dict("records")]
     if board.rows["rebound"].notna().any():
         headers.append("Rebound (%)")
@@ -120,7 +121,9 @@ def _reference_row(row: Row) -> list[Entry]:
 
 def _detail_row(row: Row) -> list[Entry]:
     budgets = [percent(row[f"success_at_{budget}"]) for budget in (1, 2, 5)]
-    rates = [percent(row[name]) for name in ("area", "oracle_success", "trigger_shift", "robust_accuracy")]
+    rates = [
+        percent(row[name]) for name in ("area", "last_success", "oracle_success", "trigger_shift", "robust_accuracy")
+    ]
     counts = [number(row["clean_pairs"], 0), number(row["optimiser_steps"], 0)]
     counts += [f"{row['cells_overshooting']}/{row['cells_ok']}", f"{row['keeps_victim']}/{row['cells_ok']}"]
     others = [percent(row[name]) for name in ("general_accuracy", RETRIEVAL[0]) if name in row]

@@ -40,6 +40,7 @@ class Synthetic:
     Attributes:
         strong: how fast success falls along the strengths, per defense; drawn at random when absent.
         harm: clean accuracy lost at the last point, per defense; drawn at random when absent.
+        spoilt: defenses whose first point gets half of the clean images wrong.
         recall_loss: loss of target recall at every point, per defense.
         holes: status by (attack, defense, seed): "missing", "skipped", "failed" or "left out" of the plan.
         weak: (attack, seed) of victims that the gate refuses.
@@ -64,6 +65,7 @@ class Synthetic:
     points: int = 6
     strong: Mapping[str, float] = field(default_factory=dict)
     harm: Mapping[str, float] = field(default_factory=dict)
+    spoilt: tuple[str, ...] = ()
     recall_loss: Mapping[str, float] = field(default_factory=dict)
     holes: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
     weak: frozenset[tuple[str, int]] = frozenset()
@@ -125,6 +127,8 @@ class Split:
         base = 0.72 + victim.normal(0, 0.008)
         decay = np.exp(-strong * steps * np.exp(draws.normal(0, 0.25)))
         clean = _flags(draws, easy, base - harm * steps**2)
+        if name in world.spoilt:
+            clean[1, ::2] = False
         success = _flags(draws, weak_spot, victim_success * decay + 0.01) & other
         robust = _flags(draws, easy, base * (1 - victim_success * decay)) & other & ~success
         if name == "none":

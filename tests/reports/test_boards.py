@@ -176,6 +176,17 @@ def test_a_loss_above_the_budget_is_marked(build):
     assert found["cells_overshooting"] <= found["cells_ok"]
 
 
+def test_a_walk_that_stops_early_is_told_and_does_not_rank(build):
+    """The first point is spoilt, later ones are within the budget."""
+    board, plain = of(build(**EASY, spoilt=("cleanclip",))), of(build(**EASY))
+    found = row(board, "cleanclip")
+    assert found["stops_early"] == found["cells_ok"] == 12 and found["keeps_victim"] == 12
+    assert found["last_success"] < 0.5 < 0.9 < found["success"]
+    told = next(note for note in board.notes if note.startswith("The blind walk stops"))
+    assert f"cleanclip (12 of 12 cells, {100 * found['last_success']:.1f} %)" in told
+    assert row(plain, "cleanclip")["stops_early"] < 3
+
+
 def test_the_oracle_never_ranks(build):
     board = of(build(**{**EASY, "harm": {"finetune": 0.1, "cleanclip": 0.0, "sau": 0.0}}))
     assert (board.rows["oracle_success"] <= board.rows["success"] + 0.05).all()

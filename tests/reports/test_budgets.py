@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark.picking import VICTIM, blind_pick, loss_bound
-from reports.statistics.budgets import AREA, blind_picks, loss_bounds
+from reports.statistics.budgets import AREA, blind_picks, last_within, loss_bounds
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -38,3 +38,10 @@ def test_a_later_point_within_the_budget_is_not_reached_past_one_that_exceeds_it
 
 def test_area_covers_zero_to_five_in_quarters():
     assert AREA[0] == 0 and AREA[-1] == 5 and len(AREA) == 21
+
+
+def test_the_last_point_within_the_budget_may_come_after_one_that_is_not():
+    bounds = np.array([0.01, 0.05, 0.02, 0.03])
+    assert last_within(bounds, 2.0) == 2 and blind_picks(bounds, np.array([2.0])).tolist() == [0]
+    assert last_within(bounds, 0.5) == VICTIM
+    assert last_within(np.array([]), 2.0) == VICTIM

@@ -161,6 +161,7 @@ function openBoardRow(row) {
       rate("Success over dev attacks", "dev_success"),
       rate("Success over held-out attacks", "held_out_success"),
       rate("Area (mean over budgets 0 to 5)", "area"),
+      rate("Success at the last point within the budget (never ranks)", "last_success"),
       rate("Success at the oracle pick (never ranks)", "oracle_success"),
       rate("Largest shift to another class", "trigger_shift"),
       rate("Robust accuracy", "robust_accuracy"),
