@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmark.ranges import Seed, Share, ShareOrZero
+
 
 @dataclass(frozen=True, kw_only=True)
 class BadNets:
@@ -23,9 +25,9 @@ class BadNets:
     """
 
     target: str = "banana"
-    side: float = 0.125
-    margin: float = 0.0
-    pattern_seed: int = 0
+    side: Share = 0.125
+    margin: ShareOrZero = 0.0
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]
