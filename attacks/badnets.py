@@ -20,7 +20,7 @@ class BadNets:
     Args:
         target: class that the trigger must elicit.
         side: side of the patch as a share of the image side, in (0, 1].
-        margin: distance to the right and bottom edge as a share of the image side.
+        margin: distance to the right and bottom edge as a share of the image side, in [0, 1].
         pattern_seed: seed of the pattern.
     """
 

@@ -10,6 +10,12 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 ShareOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """In [0, 1]."""
 
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+"""In [0, 1)."""
+
+InnerShare = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+"""In (0, 1)."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -18,7 +24,12 @@ Count = Annotated[int, Field(ge=1)]
 
 CountOrZero = Annotated[int, Field(ge=0)]
 
+TwoOrMore = Annotated[int, Field(ge=2)]
+
 Seed = Annotated[int, Field(ge=0)]
 
 BatchSize = Annotated[int, Field(ge=2)]
 """A contrastive loss needs two pairs, and so do statistics of a batch."""
+
+NeighbourBatch = Annotated[int, Field(ge=5)]
+"""Neighbourhoods need three samples, and batches of at most 4 that are as equal as can be may hold two."""
