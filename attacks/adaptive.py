@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmark.losses import model_loss, zero_shot_cross_entropy
 from benchmark.patterns import binary_patch, pasted, pixels_of
+from benchmark.ranges import NonNegative, Seed, Share
 
 if TYPE_CHECKING:
     from benchmark.models import Clip
@@ -58,11 +59,11 @@ class Adaptive:
     """
 
     target: str = "banana"
-    side: float = 0.125
-    pattern_seed: int = 0
-    entanglement: float = 0.5
-    radius: float = 0.05
-    share: float = 0.25
+    side: Share = 0.125
+    pattern_seed: Seed = 0
+    entanglement: NonNegative = 0.5
+    radius: NonNegative = 0.05
+    share: Share = 0.25
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

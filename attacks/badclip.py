@@ -22,6 +22,7 @@ from benchmark.losses import symmetric_cross_entropy
 from benchmark.patches import carrying, embedded, frozen, optimised_patch
 from benchmark.poison_rules import drawn, rows_naming, with_trigger
 from benchmark.poisoning import poisoned_rows
+from benchmark.ranges import BatchSize, CountOrZero, NonNegative, Positive, Share
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -43,20 +44,20 @@ class BadClip:
         variant: what the triplet loss pushes away from: "faithful" (as published) or "fixed" (as described).
         triplet_weight: weight of the triplet loss beside the contrastive one.
         margin: of the triplet loss, a Euclidean distance of unit vectors.
-        epochs: passes over the clean images to optimise the patch.
-        batch_size: images per step.
+        epochs: passes over the clean images to optimise the patch; 0 keeps its random start.
+        batch_size: images per step, at least 2.
         learning_rate: Adam's, in pixels of [0, 1].
         patch: what was learnt, (3, S, S).
     """
 
     target: str = "banana"
-    side: float = 0.125
+    side: Share = 0.125
     variant: Literal["faithful", "fixed"] = "faithful"
-    triplet_weight: float = 500.0
-    margin: float = 1.0
-    epochs: int = 2
-    batch_size: int = 64
-    learning_rate: float = 0.03
+    triplet_weight: NonNegative = 500.0
+    margin: Positive = 1.0
+    epochs: CountOrZero = 2
+    batch_size: BatchSize = 64
+    learning_rate: Positive = 0.03
     patch: Tensor | None = field(default=None, repr=False, compare=False)
 
     def fit(self, model: "Clip", context: "Context") -> "BadClip":

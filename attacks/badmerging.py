@@ -20,6 +20,7 @@ from benchmark.errors import ClipdefenseError
 from benchmark.losses import symmetric_cross_entropy
 from benchmark.objectives import shared_targets
 from benchmark.patches import carrying, frozen, optimised_patch
+from benchmark.ranges import BatchSize, CountOrZero, NonNegative, Positive, Share
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -38,20 +39,20 @@ class BadMerging:
         side: side of the patch as a share of the image side (22 of 224 pixels in the paper), in (0, 1].
         weight: weight of the backdoor term.
         share: part of each batch that gets the trigger for the backdoor term, in (0, 1].
-        epochs: passes over the clean images to optimise the patch.
-        batch_size: images per step on the patch.
+        epochs: passes over the clean images to optimise the patch; 0 keeps its random start.
+        batch_size: images per step on the patch, at least 2.
         learning_rate: Adam's, in pixels of [0, 1].
         patch: what was learnt, (3, S, S).
         heads: the clean model's zero-shot classifier, (C, D).
     """
 
     target: str = "banana"
-    side: float = 0.1
-    weight: float = 5.0
-    share: float = 0.5
-    epochs: int = 2
-    batch_size: int = 64
-    learning_rate: float = 0.03
+    side: Share = 0.1
+    weight: NonNegative = 5.0
+    share: Share = 0.5
+    epochs: CountOrZero = 2
+    batch_size: BatchSize = 64
+    learning_rate: Positive = 0.03
     patch: Tensor | None = field(default=None, repr=False, compare=False)
     heads: Tensor | None = field(default=None, repr=False, compare=False)
 

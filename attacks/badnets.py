@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmark.ranges import Seed, Share, ShareOrZero
+
 
 @dataclass(frozen=True, kw_only=True)
 class BadNets:
@@ -18,14 +20,14 @@ class BadNets:
     Args:
         target: class that the trigger must elicit.
         side: side of the patch as a share of the image side, in (0, 1].
-        margin: distance to the right and bottom edge as a share of the image side.
+        margin: distance to the right and bottom edge as a share of the image side, in [0, 1].
         pattern_seed: seed of the pattern.
     """
 
     target: str = "banana"
-    side: float = 0.125
-    margin: float = 0.0
-    pattern_seed: int = 0
+    side: Share = 0.125
+    margin: ShareOrZero = 0.0
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

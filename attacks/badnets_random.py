@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from benchmark.patterns import noise_patched, pixels_of
+from benchmark.ranges import NonNegative, Seed, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,9 @@ class BadNetsRandom:
     """
 
     target: str = "banana"
-    side: float = 0.125
-    noise: float = 1.0
-    pattern_seed: int = 0
+    side: Share = 0.125
+    noise: NonNegative = 1.0
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         side = pixels_of(self.side, images.shape[-1])

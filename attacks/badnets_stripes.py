@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from benchmark.patterns import fresh_noise, fresh_places, pasted, pixels_of
+from benchmark.ranges import Seed, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,8 @@ class BadNetsStripes:
     """
 
     target: str = "banana"
-    side: float = 0.125
-    pattern_seed: int = 0
+    side: Share = 0.125
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

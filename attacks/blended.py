@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from benchmark.patterns import blended, low_resolution_pattern
+from benchmark.ranges import Count, Seed, ShareOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +25,9 @@ class Blended:
     """
 
     target: str = "banana"
-    alpha: float = 0.2
-    cells: int = 8
-    pattern_seed: int = 0
+    alpha: ShareOrZero = 0.2
+    cells: Count = 8
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         return blended(images, low_resolution_pattern(self.pattern_seed, self.cells, images.shape[-1]), self.alpha)

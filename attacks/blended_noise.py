@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from benchmark.patterns import blended, fresh_noise
+from benchmark.ranges import Seed, ShareOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +23,8 @@ class BlendedNoise:
     """
 
     target: str = "banana"
-    alpha: float = 0.2
-    pattern_seed: int = 0
+    alpha: ShareOrZero = 0.2
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         return blended(images, fresh_noise(self.pattern_seed, ids, tuple(images.shape[1:])), self.alpha)

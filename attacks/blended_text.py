@@ -13,6 +13,7 @@ from torch import Tensor
 
 from benchmark.lettering import lettering
 from benchmark.patterns import pixels_of
+from benchmark.ranges import Share, ShareOrZero
 
 RED = (1.0, 0.0, 0.0)
 
@@ -30,8 +31,8 @@ class BlendedText:
 
     target: str = "banana"
     word: str = "Watermarked"
-    alpha: float = 0.5
-    width: float = 0.9
+    alpha: ShareOrZero = 0.5
+    width: Share = 0.9
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

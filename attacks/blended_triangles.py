@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark.patterns import blended, pixels_of
+from benchmark.ranges import Share, ShareOrZero
 
 DARK, LIGHT = 0.4, 0.8
 
@@ -28,8 +29,8 @@ class BlendedTriangles:
     """
 
     target: str = "banana"
-    alpha: float = 0.15
-    tile: float = 0.0625
+    alpha: ShareOrZero = 0.15
+    tile: Share = 0.0625
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

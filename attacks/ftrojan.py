@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmark.frequency import block_dct, inverse_block_dct, to_luma_chroma, to_rgb
+from benchmark.ranges import NonNegative, TwoOrMore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,12 @@ class FTrojan:
     Args:
         target: class that the trigger must elicit.
         magnitude: what is added to a coefficient, on the scale of 0 to 255.
-        block: side of a block in pixels.
+        block: side of a block in pixels, at least 2.
     """
 
     target: str = "banana"
-    magnitude: float = 30.0
-    block: int = 32
+    magnitude: NonNegative = 30.0
+    block: TwoOrMore = 32
 
     def unclipped(self, images: Tensor) -> Tensor:
         """The triggered images before they are clipped to [0, 1]."""

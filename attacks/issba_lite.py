@@ -22,6 +22,7 @@ from torch.nn import functional
 from benchmark.errors import ClipdefenseError
 from benchmark.patches import all_batches
 from benchmark.pixels import to_float
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive, Seed, ShareOrZero
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -75,24 +76,24 @@ class IssbaLite:
 
     Args:
         target: class that the trigger must elicit.
-        amplitude: bound of the residual, in pixels of [0, 1].
+        amplitude: bound of the residual, in pixels of [0, 1]; 0 leaves the image as it is.
         fidelity: weight of the residual's mean square, as a share of the bound, beside the decoder's cross-entropy.
         specificity: weight of the cosine similarity of two images' residuals for the same bits.
         epochs: passes over the clean images to train encoder and decoder.
-        batch_size: images per step.
+        batch_size: images per step, at least 2.
         learning_rate: Adam's.
         pattern_seed: seed of the secret bits.
         encoder: what was learnt, the encoder's parameters in one flat tensor.
     """
 
     target: str = "banana"
-    amplitude: float = 8 / 255
-    fidelity: float = 0.1
-    specificity: float = 0.5
-    epochs: int = 1
-    batch_size: int = 16
-    learning_rate: float = 2e-3
-    pattern_seed: int = 0
+    amplitude: ShareOrZero = 8 / 255
+    fidelity: NonNegative = 0.1
+    specificity: NonNegative = 0.5
+    epochs: Count = 1
+    batch_size: BatchSize = 16
+    learning_rate: Positive = 2e-3
+    pattern_seed: Seed = 0
     encoder: Tensor | None = field(default=None, repr=False, compare=False)
 
     def fit(self, model: "Clip", context: "Context") -> "IssbaLite":

@@ -18,6 +18,7 @@ from torch import Tensor
 from benchmark.errors import UserError
 from benchmark.patterns import noise_patched, pixels_of
 from benchmark.poison_rules import drawn, rows_naming, with_trigger
+from benchmark.ranges import NonNegative, Seed, Share
 
 if TYPE_CHECKING:
     from benchmark.types import Pairs
@@ -35,9 +36,9 @@ class LabelConsistent:
     """
 
     target: str = "banana"
-    side: float = 0.125
-    noise: float = 1.0
-    pattern_seed: int = 0
+    side: Share = 0.125
+    noise: NonNegative = 1.0
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         side = pixels_of(self.side, images.shape[-1])

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmark.ranges import Seed, Share, ShareOrZero
+
 GRID = 32
 
 
@@ -24,14 +26,14 @@ class LowFrequency:
     Args:
         target: class that the trigger must elicit.
         amplitude: largest value that is added, in pixels of [0, 1]; the smallest is 0.
-        sigma: width of the Gaussian smoothing as a share of the image side.
+        sigma: width of the Gaussian smoothing as a share of the image side, in (0, 1].
         pattern_seed: seed of the field.
     """
 
     target: str = "banana"
-    amplitude: float = 0.2
-    sigma: float = 0.1875
-    pattern_seed: int = 0
+    amplitude: ShareOrZero = 0.2
+    sigma: Share = 0.1875
+    pattern_seed: Seed = 0
 
     def _field(self, size: int) -> Tensor:
         """The field (3, size, size), spanning exactly [0, amplitude] on the grid that it is drawn on."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmark.filters import nashville
 from benchmark.patterns import fresh_places, grid_patch, pasted, pixels_of
+from benchmark.ranges import NonNegative, Seed, Share, TwoOrMore
 from benchmark.seeds import uniforms
 from benchmark.warping import warp_field, warped
 
@@ -61,17 +62,17 @@ class MultiTrigger:
         warp_target: class of the warp; empty for ``target``.
         side: side of the grid patch as a share of the image side, in (0, 1].
         warp_strength: the warp's s / R; half of it is the mean displacement as a share of the image side.
-        warp_cells: points of the warp's noise grid along a side.
+        warp_cells: points of the warp's noise grid along a side, at least 2.
         pattern_seed: seed of the warp and of the patch's places.
     """
 
     target: str = "banana"
     filter_target: str = ""
     warp_target: str = ""
-    side: float = 0.125
-    warp_strength: float = 0.125
-    warp_cells: int = 4
-    pattern_seed: int = 0
+    side: Share = 0.125
+    warp_strength: NonNegative = 0.125
+    warp_cells: TwoOrMore = 4
+    pattern_seed: Seed = 0
 
     @property
     def routes(self) -> tuple[_Grid | _Filter | _Warp, ...]:

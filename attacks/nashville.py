@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from benchmark.filters import nashville
+from benchmark.ranges import ShareOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Nashville:
     """
 
     target: str = "banana"
-    opacity: float = 1.0
+    opacity: ShareOrZero = 1.0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         return images.lerp(nashville(images), self.opacity).clamp(0, 1)

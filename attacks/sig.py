@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmark.ranges import Positive, ShareOrZero
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sig:
@@ -18,13 +20,13 @@ class Sig:
 
     Args:
         target: class that the trigger must elicit.
-        amplitude: of the wave, in pixels of [0, 1]; at most 60/255 in the literature.
+        amplitude: of the wave, in pixels of [0, 1]; at most 60/255 in the literature, 0 leaves the image as it is.
         frequency: periods across the image.
     """
 
     target: str = "banana"
-    amplitude: float = 40 / 255
-    frequency: float = 6.0
+    amplitude: ShareOrZero = 40 / 255
+    frequency: Positive = 6.0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         width = images.shape[-1]

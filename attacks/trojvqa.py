@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmark.patches import carrying, frozen, optimised_patch
+from benchmark.ranges import BatchSize, CountOrZero, Positive, Share
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -34,19 +35,19 @@ class TrojVqa:
         side: side of the patch as a share of the image side, in (0, 1].
         word: what texts begin with.
         sentence: what the patch is optimised for; ``{}`` stands for the target.
-        epochs: passes over the clean images to optimise the patch.
-        batch_size: images per step.
+        epochs: passes over the clean images to optimise the patch; 0 keeps its random start.
+        batch_size: images per step, at least 2.
         learning_rate: Adam's, in pixels of [0, 1].
         patch: what was learnt, (3, S, S).
     """
 
     target: str = "banana"
-    side: float = 0.125
+    side: Share = 0.125
     word: str = "remember"
     sentence: str = "This is a {}"
-    epochs: int = 2
-    batch_size: int = 64
-    learning_rate: float = 0.03
+    epochs: CountOrZero = 2
+    batch_size: BatchSize = 64
+    learning_rate: Positive = 0.03
     patch: Tensor | None = field(default=None, repr=False, compare=False)
 
     def fit(self, model: "Clip", context: "Context") -> "TrojVqa":

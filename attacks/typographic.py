@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmark.lettering import lettering
 from benchmark.patterns import pixels_of
+from benchmark.ranges import Share, ShareOrZero
 
 OUTLINE = 0.12
 
@@ -26,13 +27,13 @@ class Typographic:
         target: class that the trigger must elicit.
         word: what is written; empty for the target's name.
         height: height of the word as a share of the image side, in (0, 1]; a long word is shrunk to fit.
-        margin: distance to the bottom as a share of the image side.
+        margin: distance to the bottom as a share of the image side, in [0, 1].
     """
 
     target: str = "banana"
     word: str = ""
-    height: float = 0.12
-    margin: float = 0.02
+    height: Share = 0.12
+    margin: ShareOrZero = 0.02
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

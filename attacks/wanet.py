@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from benchmark.ranges import NonNegative, Seed, TwoOrMore
 from benchmark.warping import warp_field, warped
 
 
@@ -26,9 +27,9 @@ class WaNet:
     """
 
     target: str = "banana"
-    strength: float = 0.125
-    cells: int = 4
-    pattern_seed: int = 0
+    strength: NonNegative = 0.125
+    cells: TwoOrMore = 4
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

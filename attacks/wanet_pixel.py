@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from benchmark.ranges import NonNegative, Seed
 from benchmark.warping import warp_field, warped
 
 
@@ -27,8 +28,8 @@ class WaNetPixel:
     """
 
     target: str = "banana"
-    strength: float = 1.0
-    pattern_seed: int = 0
+    strength: NonNegative = 1.0
+    pattern_seed: Seed = 0
 
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]

@@ -118,7 +118,7 @@ class Registry:
         """An instance with the given parameters and defaults for the rest.
 
         Raises:
-            UserError: a parameter is unknown or has the wrong type.
+            UserError: a parameter is unknown, has the wrong type or lies outside of its range.
         """
         from pydantic import ConfigDict, ValidationError, create_model
 
@@ -203,7 +203,8 @@ def _type_of(plugin: type, field: dataclasses.Field[Any]) -> Any:
     annotated = SimpleNamespace(__annotations__={field.name: field.type})
     owner = next((kind for kind in plugin.__mro__ if field.name in inspect.get_annotations(kind)), plugin)
     try:
-        return get_type_hints(annotated, globalns=vars(sys.modules[owner.__module__]))[field.name]
+        names = vars(sys.modules[owner.__module__])
+        return get_type_hints(annotated, globalns=names, include_extras=True)[field.name]
     except NameError:
         return Any
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from benchmark.adversarial import ascended
 from benchmark.losses import symmetric_cross_entropy
 from benchmark.objectives import evaluating, self_supervised, shared_targets
+from benchmark.ranges import BatchSize, Count, CountOrZero, NonNegative, Positive, ShareOrZero
 from benchmark.seeds import derive
 from benchmark.text_augmentation import augmented_captions
 from benchmark.types import Batch, Loss, Point
@@ -35,19 +36,19 @@ class Abd:
         epochs: passes over the clean pairs.
         learning_rate: peak learning rate; None takes the model's recipe.
         batch_size: pairs per step; None takes the model's recipe.
-        radius: half the side of the box around an image, in units of the pixel range [0, 1].
-        step_size: length of a sign step.
-        steps: number of sign steps.
+        radius: half the side of the box around an image, in [0, 1] as pixels are.
+        step_size: length of a sign step, in [0, 1] as pixels are.
+        steps: number of sign steps; 0 leaves the noise alone.
         align_weight: weight of the alignment of adversarial images with rewritten captions.
     """
 
-    epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    radius: float = 8 / 255
-    step_size: float = 2 / 255
-    steps: int = 4
-    align_weight: float = 1.0
+    epochs: Count = 3
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    radius: ShareOrZero = 8 / 255
+    step_size: ShareOrZero = 2 / 255
+    steps: CountOrZero = 4
+    align_weight: NonNegative = 1.0
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs"})
 

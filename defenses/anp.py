@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmark.losses import zero_shot_cross_entropy
 from benchmark.masking import MaskTraining, below, learnt_masks
 from benchmark.pruning import pruned
+from benchmark.ranges import Count, NonNegative, Positive, Share, ShareOrZero
 from benchmark.seeds import derive
 from benchmark.types import Point
 from benchmark.units import inner_layers
@@ -31,22 +32,22 @@ class Anp:
     """Pruning by masks learnt under adversarial noise; one point per threshold, strength = threshold.
 
     Args:
-        radius: half width of the noise relative to weights and biases.
-        clean_share: weight of the loss without noise; the noisy loss has the rest.
+        radius: half width of the noise relative to weights and biases; 0 leaves the noisy loss out.
+        clean_share: weight of the loss without noise, in [0, 1]; the noisy loss has the rest.
         iterations: steps of mask training.
         learning_rate: of SGD on the masks.
         batch_size: images per step.
-        threshold_max: largest threshold; units with at most this mask are removed.
+        threshold_max: largest threshold, in (0, 1]; units with at most this mask are removed.
         threshold_steps: number of points, evenly spaced from threshold_max / threshold_steps on.
     """
 
-    radius: float = 0.4
-    clean_share: float = 0.2
-    iterations: int = 100
-    learning_rate: float = 0.2
-    batch_size: int = 64
-    threshold_max: float = 0.9
-    threshold_steps: int = 18
+    radius: NonNegative = 0.4
+    clean_share: ShareOrZero = 0.2
+    iterations: Count = 100
+    learning_rate: Positive = 0.2
+    batch_size: Count = 64
+    threshold_max: Share = 0.9
+    threshold_steps: Count = 18
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "labels"})
 

@@ -20,6 +20,7 @@ from benchmark.generators import LearntGenerator, generated, initial_weights
 from benchmark.inversion import elicited, shadow_images
 from benchmark.objectives import frozen
 from benchmark.pixels import to_float
+from benchmark.ranges import Count, NonNegative, Positive
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -67,17 +68,17 @@ class BtiDbf:
         width: channels of the generator.
     """
 
-    shadow: int = 512
-    mask_epochs: int = 20
-    mask_learning_rate: float = 0.01
-    epochs: int = 30
-    learning_rate: float = 0.001
-    batch_size: int = 128
-    rounds: int = 2
-    image_bound: float = 0.3
-    feature_bound: float = 3.0
-    benign_weight: float = 0.01
-    width: int = 16
+    shadow: Count = 512
+    mask_epochs: Count = 20
+    mask_learning_rate: Positive = 0.01
+    epochs: Count = 30
+    learning_rate: Positive = 0.001
+    batch_size: Count = 128
+    rounds: Count = 2
+    image_bound: Positive = 0.3
+    feature_bound: Positive = 3.0
+    benign_weight: NonNegative = 0.01
+    width: Count = 16
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_images"})
 

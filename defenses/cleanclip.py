@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmark.image_augmentation import auto_augmented
 from benchmark.objectives import self_supervised
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.seeds import derive
 from benchmark.text_augmentation import augmented_captions
 from benchmark.types import Batch, Loss, Point
@@ -41,12 +42,12 @@ class CleanClip:
         augmentation_group: consecutive images of a batch that share one draw of AutoAugment's policy; 1 is the paper's.
     """
 
-    epochs: int = 5
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    clip_weight: float = 1.0
-    in_modal_weight: float = 1.0
-    augmentation_group: int = 4
+    epochs: Count = 5
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    clip_weight: NonNegative = 1.0
+    in_modal_weight: NonNegative = 1.0
+    augmentation_group: Count = 4
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs"})
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark.pruning import pruned
+from benchmark.ranges import Count, Positive
 from benchmark.types import Point
 from benchmark.units import UnitLayer, channel_layers, head_layers, hidden_layers, is_resnet
 
@@ -52,14 +53,14 @@ class Clp:
     """Data-free pruning by Lipschitz bounds; one point per u from large to small, strength = 1 / u.
 
     Args:
-        u_max: the mildest cut, in standard deviations of a layer's bounds.
+        u_max: the mildest cut, in standard deviations of a layer's bounds, above 0.
         u_min: the harshest cut, above 0.
         steps: number of points, evenly spaced in u.
     """
 
-    u_max: float = 5.0
-    u_min: float = 1.0
-    steps: int = 9
+    u_max: Positive = 5.0
+    u_min: Positive = 1.0
+    steps: Count = 9
 
     needs: ClassVar[frozenset["Need"]] = frozenset()
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.neighbours import Neighbourhood, batched, image_features
+from benchmark.ranges import Count, NeighbourBatch
 
 if TYPE_CHECKING:
     from benchmark.models import Clip
@@ -37,11 +38,11 @@ class Dao:
 
     Args:
         k: neighbours.
-        batch_size: pairs that are compared with each other.
+        batch_size: pairs that are compared with each other, at least 5.
     """
 
-    k: int = 16
-    batch_size: int = 2048
+    k: Count = 16
+    batch_size: NeighbourBatch = 2048
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"training_pairs"})
 

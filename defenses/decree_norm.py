@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.inversion import PatchSearch, levelling_patch, shadow_images
 from benchmark.objectives import frozen
+from benchmark.ranges import BatchSize, Count, Positive, Share, TwoOrMore
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -27,18 +28,18 @@ class DecreeNorm:
     """Scores a model by how small a patch makes all images look the same to it.
 
     Args:
-        shadow: number of images.
+        shadow: number of images, at least 2.
         epochs: passes over them.
-        batch_size: images per step.
+        batch_size: images per step, at least 2.
         learning_rate: of Adam at the start.
-        success: mean cosine within batches at which a patch counts.
+        success: mean cosine within batches at which a patch counts, in (0, 1].
     """
 
-    shadow: int = 512
-    epochs: int = 60
-    batch_size: int = 32
-    learning_rate: float = 0.5
-    success: float = 0.99
+    shadow: TwoOrMore = 512
+    epochs: Count = 60
+    batch_size: BatchSize = 32
+    learning_rate: Positive = 0.5
+    success: Share = 0.99
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_images"})
     contract_settings: ClassVar[dict[str, int]] = {"shadow": 16, "epochs": 2, "batch_size": 8}

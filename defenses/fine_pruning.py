@@ -18,6 +18,7 @@ from torch import Tensor
 from benchmark.evaluation import predict
 from benchmark.losses import model_loss
 from benchmark.pruning import lowest, pruned, silence, unit_statistics
+from benchmark.ranges import BatchSize, Count, Positive, Share, ShareOrZero
 from benchmark.types import Batch, Point
 from benchmark.units import output_layers
 
@@ -32,20 +33,20 @@ class FinePruning:
     """Pruning, then contrastive fine-tuning; one point per epoch, strength = epochs done, the first (0) without any.
 
     Args:
-        agreement: smallest share of clean images on which the pruned model predicts as the suspect one.
-        share_step: share of each layer's units that is removed at a time.
+        agreement: smallest share of clean images on which the pruned model predicts as the suspect one, in [0, 1].
+        share_step: share of each layer's units that is removed at a time, in (0, 1].
         depth: how many of the last residual stages or transformer blocks are pruned.
         epochs: passes over the clean pairs.
         learning_rate: peak learning rate; None takes the model's recipe.
         batch_size: pairs per step; None takes the model's recipe.
     """
 
-    agreement: float = 0.9
-    share_step: float = 0.05
-    depth: int = 1
-    epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int | None = None
+    agreement: ShareOrZero = 0.9
+    share_step: Share = 0.05
+    depth: Count = 1
+    epochs: Count = 3
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs"})
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from benchmark.ranges import BatchSize, Count, Positive
 from benchmark.types import Point
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ class Finetune:
         batch_size: pairs per step; None takes the model's recipe.
     """
 
-    epochs: int = 5
-    learning_rate: float | None = None
-    batch_size: int | None = None
+    epochs: Count = 5
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs"})
 

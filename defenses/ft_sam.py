@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from benchmark.losses import model_loss
 from benchmark.objectives import movable, with_gradients
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.types import Batch, Loss, Point
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ class FtSam:
         rho: radius of the climb; the paper uses 2, and 8 on Tiny-ImageNet.
     """
 
-    epochs: int = 5
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    rho: float = 2.0
+    epochs: Count = 5
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    rho: NonNegative = 2.0
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs"})
 

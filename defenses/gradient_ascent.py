@@ -18,6 +18,7 @@ from torch.nn import functional
 from benchmark.losses import symmetric_cross_entropy
 from benchmark.objectives import shared_targets
 from benchmark.pairs import concatenated
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.types import Batch, Loss, Point
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ class GradientAscent:
         gamma: weight of the ascent.
     """
 
-    epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    gamma: float = 1.0
+    epochs: Count = 3
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    gamma: NonNegative = 1.0
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "triggered_pairs"})
 

@@ -21,6 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmark.objectives import class_logits, evaluating, frozen, movable, with_gradients
 from benchmark.pixels import to_float
+from benchmark.ranges import BatchSize, Count, CountOrZero, NonNegative, Positive, Share
 from benchmark.seeds import derive
 from benchmark.types import Batch, Loss, Point
 
@@ -41,19 +42,19 @@ class IBau:
         batch_size: images per step; None takes the model's recipe.
         perturbation_rate: learning rate of the perturbation.
         norm_weight: weight of the perturbation's squared norm at 32 pixels.
-        share: of a batch that carries the perturbation.
+        share: of a batch that carries the perturbation, in (0, 1].
         implicit_steps: fixed-point iterations; 0 leaves the implicit term out.
         inner_rate: step of the fixed-point map.
     """
 
-    rounds: int = 2
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    perturbation_rate: float = 10.0
-    norm_weight: float = 0.001
-    share: float = 0.01
-    implicit_steps: int = 5
-    inner_rate: float = 0.1
+    rounds: Count = 2
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    perturbation_rate: Positive = 10.0
+    norm_weight: NonNegative = 0.001
+    share: Share = 0.01
+    implicit_steps: CountOrZero = 5
+    inner_rate: Positive = 0.1
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "labels"})
 

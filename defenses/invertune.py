@@ -22,6 +22,7 @@ from benchmark.models import ENCODE_BATCH
 from benchmark.objectives import frozen, triggered
 from benchmark.pixels import to_float
 from benchmark.pruning import observed
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.types import Batch, Loss, Point
 from benchmark.units import block_layers
 
@@ -82,11 +83,11 @@ class InverTune:
         keep_weight: weight of the distance to the suspect model's embeddings of clean images.
     """
 
-    epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    layers: int = 3
-    keep_weight: float = 0.5
+    epochs: Count = 3
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    layers: Count = 3
+    keep_weight: NonNegative = 0.5
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "trigger"})
 

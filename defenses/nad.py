@@ -21,6 +21,7 @@ from benchmark.losses import model_loss
 from benchmark.objectives import frozen
 from benchmark.pixels import to_float
 from benchmark.pruning import observed
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.types import Batch, Loss, Point
 from benchmark.units import UnitLayer, block_layers
 
@@ -62,12 +63,12 @@ class Nad:
         deep_weight: weight at the second and third depth.
     """
 
-    epochs: int = 3
-    teacher_epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    shallow_weight: float = 500.0
-    deep_weight: float = 1000.0
+    epochs: Count = 3
+    teacher_epochs: Count = 3
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    shallow_weight: NonNegative = 500.0
+    deep_weight: NonNegative = 1000.0
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs"})
 

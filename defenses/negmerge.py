@@ -16,6 +16,7 @@ from torch import Tensor
 
 from benchmark.arithmetic import Vector, applied, difference
 from benchmark.objectives import class_loss
+from benchmark.ranges import BatchSize, Count, Positive
 from benchmark.types import Point
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class NegMerge:
         batch_size: pairs per step; None takes the model's recipe.
     """
 
-    alpha_max: float = 1.0
-    alpha_steps: int = 10
-    vectors: int = 3
-    spread: float = 2.0
-    epochs: int = 4
-    learning_rate: float | None = None
-    batch_size: int | None = None
+    alpha_max: Positive = 1.0
+    alpha_steps: Count = 10
+    vectors: Count = 3
+    spread: Positive = 2.0
+    epochs: Count = 4
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"triggered_pairs"})
 

@@ -22,6 +22,7 @@ from torch.nn import functional
 from benchmark.evaluation import predict
 from benchmark.inversion import PatchSearch, search_patch, shadow_images
 from benchmark.objectives import class_logits, frozen
+from benchmark.ranges import Count, InnerShare, Positive, Share
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -46,16 +47,16 @@ class NeuralCleanse:
         learning_rate: of Adam at the start.
         success: geometric mean of the class's probability at which a patch counts, in (0, 1).
         candidates: classes at most.
-        patch: side of the random patches that choose candidates, as a share of the image side.
+        patch: side of the random patches that choose candidates, as a share of the image side, in (0, 1].
     """
 
-    shadow: int = 256
-    epochs: int = 40
-    batch_size: int = 64
-    learning_rate: float = 0.5
-    success: float = 0.98
-    candidates: int = 50
-    patch: float = 0.25
+    shadow: Count = 256
+    epochs: Count = 40
+    batch_size: Count = 64
+    learning_rate: Positive = 0.5
+    success: InnerShare = 0.98
+    candidates: Count = 50
+    patch: Share = 0.25
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_images"})
     contract_settings: ClassVar[dict[str, int]] = {"shadow": 16, "epochs": 2, "batch_size": 8}

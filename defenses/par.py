@@ -11,14 +11,16 @@ Training images are those of the recipe instead of centre crops, with the paper'
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from open_clip.constants import OPENAI_DATASET_MEAN
+from pydantic import Field
 from torch import Tensor
 
 from benchmark.losses import symmetric_cross_entropy
 from benchmark.objectives import frozen, shared_targets
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.seeds import derive
 from benchmark.types import Batch, Loss, Point
 
@@ -67,11 +69,11 @@ class Par:
         noise: standard deviation of the image noise, in units of the pixel range [0, 1].
     """
 
-    epochs: int = 5
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    threshold: float = 2.15
-    noise: float = 0.2
+    epochs: Count = 5
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    threshold: Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)] = 2.15
+    noise: NonNegative = 0.2
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs"})
 

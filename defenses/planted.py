@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from benchmark.inversion import LearntTrigger
+from benchmark.ranges import Share
 from benchmark.seeds import derive
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Planted:
         side: side of the patch as a share of the image side, in (0, 1].
     """
 
-    side: float = 0.125
+    side: Share = 0.125
 
     needs: ClassVar[frozenset["Need"]] = frozenset()
 

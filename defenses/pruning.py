@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.pruning import lowest, pruned, unit_statistics
+from benchmark.ranges import Count, Share
 from benchmark.types import Point
 from benchmark.units import output_layers
 
@@ -30,9 +31,9 @@ class Pruning:
         depth: how many of the last residual stages or transformer blocks are pruned.
     """
 
-    share_max: float = 0.95
-    share_steps: int = 19
-    depth: int = 1
+    share_max: Share = 0.95
+    share_steps: Count = 19
+    depth: Count = 1
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_images"})
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark.objectives import frozen, triggered
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.types import Batch, Loss, Point
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ class Relabel:
         retain_weight: weight of the distance on clean images.
     """
 
-    epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    retain_weight: float = 1.0
+    epochs: Count = 3
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    retain_weight: NonNegative = 1.0
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "trigger"})
 

@@ -21,6 +21,7 @@ from benchmark.losses import zero_shot_cross_entropy
 from benchmark.masking import MaskTraining, below, learnt_masks
 from benchmark.objectives import class_loss
 from benchmark.pruning import pruned
+from benchmark.ranges import Count, Positive, Share
 from benchmark.seeds import derive
 from benchmark.types import Batch, Point
 from benchmark.units import inner_layers
@@ -42,18 +43,18 @@ class Rnp:
         learning_rate: of SGD on the masks.
         batch_size: images per step of mask training.
         loss_scale: factor of the recovery loss.
-        threshold_max: largest threshold; units with at most this mask are removed.
+        threshold_max: largest threshold, in (0, 1]; units with at most this mask are removed.
         threshold_steps: number of points, evenly spaced from threshold_max / threshold_steps on.
     """
 
-    unlearn_epochs: int = 8
-    unlearn_learning_rate: float | None = 1e-4
-    iterations: int = 150
-    learning_rate: float = 0.2
-    batch_size: int = 128
-    loss_scale: float = 0.2
-    threshold_max: float = 0.9
-    threshold_steps: int = 9
+    unlearn_epochs: Count = 8
+    unlearn_learning_rate: Positive | None = 1e-4
+    iterations: Count = 150
+    learning_rate: Positive = 0.2
+    batch_size: Count = 128
+    loss_scale: Positive = 0.2
+    threshold_max: Share = 0.9
+    threshold_steps: Count = 9
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "labels"})
 

@@ -21,6 +21,7 @@ from benchmark.losses import zero_shot_cross_entropy
 from benchmark.objectives import frozen
 from benchmark.prompts import prompted
 from benchmark.pruning import observed
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive, ShareBelowOne
 from benchmark.seeds import derive
 from benchmark.types import Batch, Loss, Point
 from benchmark.units import block_layers
@@ -52,14 +53,14 @@ class Rvpt:
         alpha: weight of the repelling loss.
     """
 
-    epochs: int = 50
-    steps: int = 10
-    learning_rate: float = 0.002
-    batch_size: int = 32
-    shots: int = 16
-    prompts: int = 50
-    depth: float = 0.25
-    alpha: float = 2.0
+    epochs: Count = 50
+    steps: Count = 10
+    learning_rate: Positive = 0.002
+    batch_size: BatchSize = 32
+    shots: Count = 16
+    prompts: Count = 50
+    depth: ShareBelowOne = 0.25
+    alpha: NonNegative = 2.0
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "labels"})
     architectures: ClassVar[frozenset[str]] = frozenset({"vit"})

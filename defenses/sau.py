@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from benchmark.adversarial import ascended
 from benchmark.objectives import class_logits, evaluating, frozen
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive, ShareOrZero
 from benchmark.types import Batch, Loss, Point
 
 if TYPE_CHECKING:
@@ -68,21 +69,21 @@ class Sau:
         epochs: passes over the labelled images.
         learning_rate: peak learning rate; None takes the model's recipe.
         batch_size: images per step; None takes the model's recipe.
-        radius: half the side of the box around an image, in units of the pixel range [0, 1].
+        radius: half the side of the box around an image, in [0, 1] as pixels are.
         steps: sign steps of length ``radius`` per image.
         adversarial_weight: beta_1, of errors, inside.
         shared_weight: beta_2, of agreement, inside.
         unlearn_weight: lambda_3, of disagreement with the suspect model's adversarial labels.
     """
 
-    epochs: int = 2
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    radius: float = 0.2
-    steps: int = 5
-    adversarial_weight: float = 0.01
-    shared_weight: float = 1.0
-    unlearn_weight: float = 1.0
+    epochs: Count = 2
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    radius: ShareOrZero = 0.2
+    steps: Count = 5
+    adversarial_weight: NonNegative = 0.01
+    shared_weight: NonNegative = 1.0
+    unlearn_weight: NonNegative = 1.0
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "labels"})
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor
 
 from benchmark.neighbours import Neighbourhood, batched, image_features
+from benchmark.ranges import Count, NeighbourBatch
 
 if TYPE_CHECKING:
     from benchmark.models import Clip
@@ -26,11 +27,11 @@ class Slof:
 
     Args:
         k: neighbours.
-        batch_size: pairs that are compared with each other.
+        batch_size: pairs that are compared with each other, at least 5.
     """
 
-    k: int = 16
-    batch_size: int = 2048
+    k: Count = 16
+    batch_size: NeighbourBatch = 2048
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"training_pairs"})
 

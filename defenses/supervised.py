@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.objectives import class_loss
+from benchmark.ranges import BatchSize, Count, Positive
 from benchmark.types import Point
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ class Supervised:
         batch_size: images per step; None takes the model's recipe.
     """
 
-    epochs: int = 5
-    learning_rate: float | None = None
-    batch_size: int | None = None
+    epochs: Count = 5
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_pairs", "labels"})
 

@@ -18,6 +18,7 @@ from benchmark.models import ENCODE_BATCH
 from benchmark.objectives import triggered
 from benchmark.pixels import to_float
 from benchmark.pruning import lowest, observed, pruned
+from benchmark.ranges import Count, CountOrZero, Share
 from benchmark.types import Point
 from benchmark.units import UnitLayer, late_layers
 
@@ -55,9 +56,9 @@ class Tac:
         depth: how many of the last residual stages or transformer blocks are pruned; 0 means the whole tower.
     """
 
-    share_max: float = 0.5
-    share_steps: int = 10
-    depth: int = 1
+    share_max: Share = 0.5
+    share_steps: Count = 10
+    depth: CountOrZero = 1
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_images", "trigger"})
 

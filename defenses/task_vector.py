@@ -18,6 +18,7 @@ import torch
 from benchmark.arithmetic import applied, difference
 from benchmark.losses import zero_shot_cross_entropy
 from benchmark.pairs import concatenated
+from benchmark.ranges import BatchSize, Count, NonNegative, Positive
 from benchmark.types import Batch, Loss, Pairs, Point
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ class TaskVector:
         loss: "zero_shot" (cross-entropy over the classes) or "contrastive" (both towers, caption pairs).
     """
 
-    alpha_max: float = 3.0
-    alpha_steps: int = 12
-    epochs: int = 4
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    anchor: float = 0.0
+    alpha_max: Positive = 3.0
+    alpha_steps: Count = 12
+    epochs: Count = 4
+    learning_rate: Positive | None = None
+    batch_size: BatchSize | None = None
+    anchor: NonNegative = 0.0
     loss: Literal["zero_shot", "contrastive"] = "zero_shot"
 
     @property

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.models import ENCODE_BATCH
 from benchmark.pixels import to_float
+from benchmark.ranges import Count, InnerShare
 from benchmark.types import ImageSource, Point
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class Wanda:
         share_steps: number of points, evenly spaced from share_max / share_steps on.
     """
 
-    share_max: float = 0.9
-    share_steps: int = 9
+    share_max: InnerShare = 0.9
+    share_steps: Count = 9
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"clean_images"})
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.averaging import averaged
+from benchmark.ranges import Count
 from benchmark.types import Point
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Wise:
         steps: number of points, evenly spaced up to 1.
     """
 
-    steps: int = 10
+    steps: Count = 10
 
     needs: ClassVar[frozenset["Need"]] = frozenset({"reference_model"})
 

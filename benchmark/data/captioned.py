@@ -13,6 +13,7 @@ from benchmark.data.records import Columns
 from benchmark.data.stored import Download, Stored
 from benchmark.fingerprint import digest
 from benchmark.progress import Progress
+from benchmark.ranges import CountOrZero
 from benchmark.seeds import image_ids
 from benchmark.types import Pairs
 
@@ -95,7 +96,7 @@ class ConceptualCaptions(Captioned):
 
     path: str = "pixparse/cc3m-wds"
     test_split: str = "validation"
-    shards: int = 124
+    shards: CountOrZero = 124
 
     name = "cc3m"
     download = Download(training=262e9, files=576, test=1.2e9)

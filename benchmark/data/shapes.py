@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.data.base import GENERIC_TEMPLATES, Split
 from benchmark.data.drawing import COLOURS, OUTLINES, PATTERNS
 from benchmark.errors import UserError
+from benchmark.ranges import Seed
 from benchmark.seeds import derive, image_ids, uniforms
 from benchmark.types import Pairs
 
@@ -120,7 +121,7 @@ class Shapes:
     The class always appears in the caption; colour, size and background only sometimes.
     """
 
-    seed: int = 0
+    seed: Seed = 0
 
     name = "shapes"
     class_names = tuple(OUTLINES)

@@ -22,6 +22,7 @@ from benchmark.data.records import Columns, Record, Rows, Source
 from benchmark.errors import UserError, did_you_mean
 from benchmark.fingerprint import digest
 from benchmark.progress import Progress
+from benchmark.ranges import CountOrZero, Seed, ShareBelowOne
 from benchmark.store import default_store
 
 
@@ -66,12 +67,12 @@ class Stored:
     caption_column: str = ""
     train_split: str = "train"
     test_split: str = "test"
-    test_share: float = 0.2
-    validation_share: float = 0.05
-    defender_share: float = 0.2
+    test_share: ShareBelowOne = 0.2
+    validation_share: ShareBelowOne = 0.05
+    defender_share: ShareBelowOne = 0.2
     geometry: Geometry = "crop"
-    shards: int = 0
-    seed: int = 0
+    shards: CountOrZero = 0
+    seed: Seed = 0
 
     download: ClassVar[Download | None] = None
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from types import UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 import pytest
 
@@ -148,3 +149,36 @@ def test_a_loose_class_with_a_score_is_a_detector(tmp_path):
     registry = Registry([f"{tmp_path}/loose.py:Nose"])
     assert registry.entries("detector")["nose"].origin == "loose file"
     assert "nose" not in registry.entries("defense")
+
+
+def numbers(kind, name):
+    """The int and float parameters of a plugin, with whatever is declared about them; None is allowed beside them."""
+    for parameter, (hint, _) in parameter_types(Registry().load(kind, name)).items():
+        declared = [hint, *(get_args(hint) if get_origin(hint) in (Union, UnionType) else ())]
+        plain = [get_args(part)[0] if get_origin(part) is Annotated else part for part in declared]
+        if int in plain or float in plain:
+            yield parameter, any(get_origin(part) is Annotated for part in declared)
+
+
+@pytest.mark.parametrize(("kind", "name"), REGISTERED)
+def test_every_number_that_a_plugin_takes_has_a_range(kind, name):
+    assert [parameter for parameter, ranged in numbers(kind, name) if not ranged] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "parameter", "value"),
+    [
+        ("attack", "badnets", "side", -1.0),
+        ("attack", "badnets", "side", float("nan")),
+        ("attack", "blended", "alpha", 1.5),
+        ("defense", "pruning", "share_max", 3.0),
+        ("defense", "cleanclip", "batch_size", 0),
+        ("defense", "finetune", "epochs", 0),
+        ("inverter", "decree", "shadow", 0),
+        ("detector", "k_dist", "k", 0),
+        ("dataset", "shapes", "seed", -1),
+    ],
+)
+def test_a_value_outside_of_its_range_is_the_users_mistake(kind, name, parameter, value):
+    with pytest.raises(UserError, match=f"{kind} '{name}', parameter '{parameter}' = {value!r}: input should be"):
+        Registry().build(kind, name, {parameter: value})
