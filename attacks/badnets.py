@@ -29,6 +29,12 @@ class BadNets:
     margin: ShareOrZero = 0.0
     pattern_seed: Seed = 0
 
+    def __post_init__(self) -> None:
+        if self.side + self.margin > 1:
+            raise ValueError(
+                f"side + margin = {self.side + self.margin:g} does not fit into the image, whose side is 1"
+            )
+
     def trigger(self, images: Tensor, ids: Tensor) -> Tensor:
         size = images.shape[-1]
         side, margin = max(1, round(self.side * size)), round(self.margin * size)

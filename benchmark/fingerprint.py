@@ -15,7 +15,7 @@ from typing import Any
 _PACKAGES = frozenset({"benchmark", "attacks", "defenses", "reports"})
 _NOT_COMPUTING = frozenset(
     f"benchmark.{name}"
-    for name in ("errors", "progress", "registry", "store", "runs", "results", "findings", "fingerprint")
+    for name in ("errors", "progress", "registry", "store", "runs", "results", "findings", "fingerprint", "ranges")
 )
 """Modules that carry or show what is computed without changing it."""
 

@@ -26,7 +26,7 @@ CountOrZero = Annotated[int, Field(ge=0)]
 
 TwoOrMore = Annotated[int, Field(ge=2)]
 
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 BatchSize = Annotated[int, Field(ge=2)]
 """A contrastive loss needs two pairs, and so do statistics of a batch."""

@@ -182,3 +182,8 @@ def test_every_number_that_a_plugin_takes_has_a_range(kind, name):
 def test_a_value_outside_of_its_range_is_the_users_mistake(kind, name, parameter, value):
     with pytest.raises(UserError, match=f"{kind} '{name}', parameter '{parameter}' = {value!r}: input should be"):
         Registry().build(kind, name, {parameter: value})
+
+
+def test_values_that_do_not_go_together_are_the_users_mistake():
+    with pytest.raises(UserError, match=r"attack 'badnets' cannot be built: .*side \+ margin = 1.5 does not fit"):
+        Registry().build("attack", "badnets", {"side": 0.5, "margin": 1.0})

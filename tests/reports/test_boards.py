@@ -184,7 +184,7 @@ def test_a_walk_that_stops_early_is_told_and_does_not_rank(build):
     assert found["last_success"] < 0.5 < 0.9 < found["success"]
     told = next(note for note in board.notes if note.startswith("The blind walk stops"))
     assert f"cleanclip (12 of 12 cells, {100 * found['last_success']:.1f} %)" in told
-    assert row(plain, "cleanclip")["stops_early"] < 3
+    assert row(plain, "cleanclip")["stops_early"] < 12
 
 
 def test_the_oracle_never_ranks(build):
