@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 
 
 def published() -> dict[str, Path]:
-    """Exported runs by name, such as "quick-v1"."""
+    """Exported runs by name, such as "quick-3-v1"."""
     return {path.parent.name: path for path in sorted(FOLDER.glob("*/results.zip"))}
 
 

@@ -81,7 +81,7 @@ def test_published_results_make_the_boards_that_they_made(name, tmp_path):
 
 
 def test_published_results_are_named_by_matrix_and_version_and_stay_small():
-    assert "quick-v1" in published()
+    assert "quick-3-v1" in published()
     for name, path in published().items():
         matrix, _, version = name.rpartition("-v")
         assert read_contents(path).plan.matrix == matrix and int(version) >= 1
@@ -100,9 +100,9 @@ def test_published_files_hold_no_image_and_no_place():
 
 
 def test_a_report_of_published_results(world, clipdefense):
-    finished = clipdefense("report", "quick-v1", "--published")
+    finished = clipdefense("report", "quick-3-v1", "--published")
     assert finished.code == 0, finished.err
-    assert "34 cells: 34 ok, 0 skipped, 0 failed, 0 missing." in finished.out
-    assert (world.home / "runs" / "quick-v1" / "report" / "leaderboard.csv").is_file()
-    finished = clipdefense("report", "quick-v2", "--published")
-    assert finished.code == 2 and "did you mean 'quick-v1'" in finished.err
+    assert "94 cells: 94 ok, 0 skipped, 0 failed, 0 missing." in finished.out
+    assert (world.home / "runs" / "quick-3-v1" / "report" / "leaderboard.csv").is_file()
+    finished = clipdefense("report", "quick-3-v2", "--published")
+    assert finished.code == 2 and "did you mean 'quick-3-v1'" in finished.err
