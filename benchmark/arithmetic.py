@@ -6,11 +6,11 @@ model that is edited: extrapolated variances may become negative.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from benchmark.errors import ClipdefenseError
 from benchmark.models import Clip
@@ -45,7 +45,17 @@ def applied(model: Clip, vector: Mapping[str, Tensor], scale: float) -> Clip:
     return edited
 
 
+def dot(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
+    """Inner product of two task vectors of the same parameters, summed in double precision."""
+    return sum(float((value.double() * second[name].double()).sum()) for name, value in first.items())
+
+
+def norm(vector: Mapping[str, Tensor]) -> float:
+    """Euclidean length over all parameters together."""
+    return math.sqrt(dot(vector, vector))
+
+
 def cosine(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
     """Cosine similarity of two task vectors over all their parameters, in [-1, 1]; 0 if one of them is zero."""
-    flat = [torch.cat([vector[name].flatten() for name in sorted(vector)]) for vector in (first, second)]
-    return float(functional.cosine_similarity(flat[0], flat[1], dim=0))
+    lengths = norm(first) * norm(second)
+    return max(-1.0, min(1.0, dot(first, second) / lengths)) if lengths else 0.0

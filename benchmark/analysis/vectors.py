@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from benchmark.arithmetic import Vector, cosine
+from benchmark.arithmetic import Vector, cosine, norm
 
 PARTS = ("both", "vision")
 """Towers that are compared; trigger vectors often move the vision tower alone."""
@@ -16,11 +15,6 @@ PARTS = ("both", "vision")
 
 def vision_part(vector: Mapping[str, Tensor]) -> Vector:
     return {name: value for name, value in vector.items() if name.startswith("visual.")}
-
-
-def norm(vector: Mapping[str, Tensor]) -> float:
-    """Euclidean length over all parameters together."""
-    return math.sqrt(sum(float(value.double().square().sum()) for value in vector.values()))
 
 
 def compared(vectors: Mapping[str, Vector]) -> dict[str, Any]:

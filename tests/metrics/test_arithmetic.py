@@ -106,3 +106,11 @@ def test_the_cosine_is_taken_over_all_parameters_together():
     first = {"a": torch.tensor([3.0]), "b": torch.tensor([4.0])}
     second = {"a": torch.tensor([1.0]), "b": torch.tensor([0.0])}
     assert cosine(first, second) == pytest.approx(0.6)
+
+
+def test_a_long_vector_points_exactly_where_it_points():
+    """In single precision the cosine of these with themselves is off in the fifth digit."""
+    generator = torch.Generator().manual_seed(0)
+    vector = {str(place): torch.randn(100_003, generator=generator) * 1e-3 for place in range(9)}
+    assert cosine(vector, vector) == pytest.approx(1.0, abs=1e-12)
+    assert cosine(vector, vector) <= 1.0
