@@ -13,11 +13,16 @@ Json = dict[str, Any]
 Number = float | int | None
 
 
-def rates(values: ArrayLike) -> list[Number]:
-    """Rates in [0, 1], or their differences, in ten thousandths; None for NaN and None."""
+def rates(values: ArrayLike, decimals: int = 0) -> list[Number]:
+    """Rates in [0, 1], or their differences, in ten thousandths; None for NaN and None.
+
+    Args:
+        decimals: of a ten thousandth; with none, what is shown in tenths of a percent was rounded twice.
+    """
     found = 1e4 * np.asarray(values, dtype=np.float64)
     known = np.isfinite(found)
-    rounded = np.rint(np.where(known, found, 0)).astype(np.int64)
+    rounded = np.round(np.where(known, found, 0), decimals)
+    rounded = rounded if decimals else rounded.astype(np.int64)
     return [value if k else None for value, k in zip(rounded.tolist(), known.tolist(), strict=True)]
 
 

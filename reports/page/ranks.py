@@ -60,7 +60,7 @@ def boards_data(boards: Sequence[Board]) -> list[Json]:
 
 def _columns(rows: pd.DataFrame) -> Json:
     found: Json = {name: rows[name].astype(str).tolist() for name in _TEXTS if name in rows}
-    found |= {name: rates(rows[name]) for name in _RATES if name in rows}
+    found |= {name: rates(rows[name], decimals=4) for name in _RATES if name in rows}
     return found | {name: numbers(rows[name]) for name in _NUMBERS if name in rows}
 
 

@@ -20,6 +20,7 @@ from reports.figures.style import Marks
 from reports.frames import read
 from reports.page.charts import SYMBOLS, lightened
 from reports.page.data import SECTIONS, Source
+from reports.page.packing import rates
 from reports.page.render import render
 
 IMAGE = "<img src=x onerror=alert(1)>"
@@ -312,7 +313,7 @@ def test_boards_tell_dev_from_held_out_attacks_and_rebound(build):
     board = next(board for board in data_of(parsed(found))["boards"] if board["rows"]["method"] == ["finetune"])
     expected = found.boards[-1].rows.iloc[0]
     assert board["held_out"] and board["rows"]["rebound"] == [2500]
-    assert board["rows"]["held_out_success"] == [round(1e4 * expected["held_out_success"])]
+    assert board["rows"]["held_out_success"] == pytest.approx([1e4 * expected["held_out_success"]], abs=1e-3)
 
 
 def test_the_wheel_carries_markup_style_and_scripts():
@@ -335,3 +336,9 @@ def test_rates_are_ten_thousandths(data):
     cells = data["cells"]
     assert all(value is None or isinstance(value, int) for value in cells["success"])
     assert max(value for value in cells["clean_high"] if value is not None) <= 10_000
+
+
+@pytest.mark.parametrize("rate", [0.97649, 0.97651, 0.12345, 0.00049])
+def test_what_a_board_shows_was_rounded_once(rate):
+    (packed,) = rates([rate], decimals=4)
+    assert f"{packed / 100:.1f}" == f"{100 * rate:.1f}"
